@@ -1,5 +1,6 @@
 export { redact, Secret } from './errors/redact.ts';
 export * from './errors/vmgpu-error.ts';
+export * from './lint/lint.ts';
 export * from './model/fact.ts';
 export * from './model/gpu-board.ts';
 export * from './model/gpu-device.ts';
@@ -33,4 +34,5 @@ export * from './spec/v1/plan.ts';
 export * from './spec/v1/translator.ts';
 export { deepFreeze } from './util/freeze.ts';
 export { nearest } from './util/nearest.ts';
+export { shellCommand, shellQuote } from './util/shell-quote.ts';
 export { sameJson, stableJson } from './util/stable-json.ts';

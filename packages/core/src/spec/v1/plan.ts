@@ -48,13 +48,21 @@ export interface Plan {
   readonly requirements: readonly HostRequirement[];
 }
 
+/** What a native file holds: objects for the caller's YAML or JSON printer, or text that is ready to write. */
+export type ArtifactContent =
+  | { readonly format: 'yaml'; readonly documents: readonly unknown[] }
+  | { readonly format: 'json'; readonly document: unknown }
+  /** Ends with a newline. `comment` starts a comment line in this format, when it has comments. */
+  | { readonly format: 'text'; readonly text: string; readonly comment?: string };
+
 /** A native file that a person or another tool can apply instead of us. */
 export interface Artifact {
   /** Relative path, e.g. `kubevirt/virtual-machine.yaml`. */
   readonly path: string;
-  /** Text with a final newline. */
-  readonly text: string;
+  readonly content: ArtifactContent;
   readonly scope: Scope;
   /** How to apply it, in one line; printed by the CLI and put at the top of files whose format has comments. */
   readonly apply: string;
+  /** Holds a secret or runs as a program: the mode the file should get, e.g. 0o600, 0o755. */
+  readonly mode?: number;
 }
