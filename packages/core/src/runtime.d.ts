@@ -21,3 +21,6 @@ declare class TextDecoder {
 declare function structuredClone<T>(value: T): T;
 declare function atob(text: string): string;
 declare function btoa(text: string): string;
+// Timers are for `systemClock` (resilience/clock.ts) alone; everything else is handed a Clock.
+declare function setTimeout(callback: () => void, milliseconds: number): unknown;
+declare function clearTimeout(timer: unknown): void;

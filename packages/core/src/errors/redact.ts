@@ -5,20 +5,24 @@
 
 const placeholder = '[secret]';
 
-/** Names whose values are secret wherever they appear: headers, form fields, JSON keys, YAML keys. */
+/** Names whose values are secret wherever they appear: headers, form fields, JSON keys, YAML keys, variables. */
 const secretKey =
-  /^(authorization|cookie|set-cookie|x-auth-token|x-subject-token|x-service-token|csrfpreventiontoken|pveauthcookie|password|passwd|passphrase|secret|client[-_]?secret|token|ticket|access[-_]?token|refresh[-_]?token|id[-_]?token|api[-_]?key|private[-_]?key|adminpass|user[-_]?data(base64)?|cipassword|otp|tfa-challenge|credential|client-key-data)$/i;
+  /^(?:(?:proxy-)?authorization|(?:set-)?cookie|pveauthcookie|ticket|otp|tfa-challenge|credential|client-key-data|user[-_]?data(?:base64)?)$|(?:password|passwd|passphrase|adminpass|secret|token|(?:api|access|private)[-_]?key)$/i;
 
+// No quantifier may start anew inside what it has scanned already (bounds, look-behinds): redaction runs over texts of any size and must stay linear.
 const textPatterns: readonly (readonly [RegExp, string])[] = [
-  [/(PVEAPIToken[= ][^\s=!]+![^\s=]+=)[^\s"',;]+/g, `$1${placeholder}`],
-  [/PVE(?:ADM|AUTH|[A-Z]*):[^\s"';,]+::[A-Za-z0-9+/=%]+/g, placeholder],
-  [/\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi, `$1${placeholder}`],
   [/(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, `$1${placeholder}$2`],
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]+:)[^\s@/]+@/gi, `$1${placeholder}@`],
-  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, placeholder],
+  [/(@[\w.-]{1,60}![\w.-]{1,60}=)[^\s"',;]+/g, `$1${placeholder}`],
+  [/PVE[A-Z]{0,12}:[^\s"';,]{1,200}::[A-Za-z0-9+/=%]+/g, placeholder],
+  [/\b(PVEAuthCookie=)[^\s"';,]+/gi, `$1${placeholder}`],
+  [/\b((?:set-)?cookie\s*:\s*)[^\r\n"']+/gi, `$1${placeholder}`],
+  [/\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi, `$1${placeholder}`],
+  [/(\b[a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@]{0,100}:)[^\s@/]+@/gi, `$1${placeholder}@`],
+  [/(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, placeholder],
   [/\bgAAAAA[A-Za-z0-9_-]{20,}={0,2}/g, placeholder],
+  // key=value, key: value, "key": "two words", and the same with \" inside another text.
   [
-    /(["']?\b(?:password|passwd|passphrase|secret|x-auth-token|x-subject-token|adminPass|access_token|refresh_token|api[-_]?key|csrfpreventiontoken|cipassword)\b["']?\s*[:=]\s*["']?)(?!\[secret\])[^\s"'&,;}]+/gi,
+    /((?:[\w-]{0,40}(?:password|passwd|passphrase|adminpass|secret|[-_]token|preventiontoken|api[-_]?key|access[-_]?key|private[-_]?key|client-key-data)|(?<=["'?&])token)(?:\\*["'])?\s*[:=]\s*)(?!\[secret\])(?:\\+"[\s\S]*?\\"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|["']?[^\s"'&,;}]+)/gi,
     `$1${placeholder}`,
   ],
 ];
@@ -39,13 +43,17 @@ function redactValue(value: unknown, ancestors: Set<object>): unknown {
     : Object.fromEntries(
         Object.entries(value).map(([key, item]) => [
           key,
-          secretKey.test(key) && item !== null && item !== undefined && typeof item !== 'object'
-            ? placeholder
-            : redactValue(item, ancestors),
+          secretKey.test(key) ? redactSecret(item, ancestors) : redactValue(item, ancestors),
         ]),
       );
   ancestors.delete(value);
   return copy;
+}
+
+/** The value of a secret name: blank, also as a list; an object is looked into (Keystone's `token`, `password.user`). */
+function redactSecret(value: unknown, ancestors: Set<object>): unknown {
+  if (Array.isArray(value)) return value.map((item) => redactSecret(item, ancestors));
+  return typeof value === 'string' || typeof value === 'number' ? placeholder : redactValue(value, ancestors);
 }
 
 function redactText(text: string): string {

@@ -35,6 +35,8 @@ export type VmgpuErrorCode =
   | 'timeout'
   /** The caller's signal aborted the work. */
   | 'aborted'
+  /** The plan says itself that something must be settled before it is applied. */
+  | 'blocked'
   /** A step failed after others had been done; `left` tells what stayed. */
   | 'apply-failed'
   /** An optional library or file that this call needs is absent. */
@@ -79,8 +81,8 @@ export class VmgpuError extends Error {
     this.name = 'VmgpuError';
     this.code = code;
     this.where = options.where;
-    this.found = options.found === undefined ? undefined : redact(clip(options.found));
-    this.expected = options.expected;
+    this.found = options.found === undefined ? undefined : clip(redact(options.found));
+    this.expected = options.expected === undefined ? undefined : redact(options.expected);
     this.hint = options.hint === undefined ? undefined : redact(options.hint);
     this.details = options.details === undefined ? undefined : redact(options.details);
     if (options.cause !== undefined) {
@@ -133,8 +135,9 @@ function clip(text: string): string {
 }
 
 function quoteShort(text: string): string {
-  // Control characters would let a hostile file write to the user's terminal.
-  return JSON.stringify(clip(text));
+  // Redacted before it is cut and quoted, or half a secret would slip through. Quoted because control characters would
+  // let a hostile file write to the user's terminal.
+  return JSON.stringify(clip(redact(text)));
 }
 
 function redactCause(cause: unknown): unknown {

@@ -3,7 +3,7 @@ import { parseWith, type SourceLocator } from '../schema/parse.ts';
 import { tryParsePciAddress } from './pci-address.ts';
 import { tryParsePciId } from './pci-id.ts';
 import { apiVersion } from './platform.ts';
-import { isBytes } from './quantity.ts';
+import { isBytes, parseBytes } from './quantity.ts';
 
 /**
  * The neutral intent: one VM and the GPUs it wants. What is not said is not sent: no field has a default.
@@ -83,7 +83,7 @@ export type GpuRequest = PassthroughRequest | VgpuRequest;
 interface GpuRequestBase {
   /** Unique within the VM: letters, digits, `-` and `_` (KubeVirt makes a libvirt alias of it). */
   readonly name: string;
-  /** How many equal ones; 1 when not given. */
+  /** How many equal ones, at most 256; 1 when not given. */
   readonly count?: number;
 }
 
@@ -121,8 +121,14 @@ export interface GpuSelector {
 const name = z
   .string()
   .check(z.regex(/^[A-Za-z0-9_-]{1,63}$/, { error: 'expected 1 to 63 letters, digits, "-" or "_"' }));
-const bytes = z.string().check(z.refine(isBytes, { error: 'expected an amount with a unit, such as 64GiB' }));
+// "64" is sixty-four bytes and surely meant something else; 64 KiB is the smallest huge page of any architecture.
+const isAmount = (value: string) => isBytes(value) && parseBytes(value) >= 2 ** 16;
+const bytes = z
+  .string()
+  .check(z.refine(isAmount, { error: 'expected an amount with a unit, such as 64GiB' }));
 const count = z.int().check(z.positive());
+/** No machine has more; a plan has an entry for each. */
+const gpuCount = z.int().check(z.positive(), z.maximum(256));
 const text = z.string().check(z.minLength(1));
 
 const selector = z
@@ -154,7 +160,7 @@ const passthrough = z.strictObject({
   name,
   mode: z.literal('passthrough'),
   device: selector,
-  count: z.optional(count),
+  count: z.optional(gpuCount),
   companions: z.optional(z.enum(['include', 'exclude'])),
 });
 const vgpu = z.strictObject({
@@ -162,7 +168,7 @@ const vgpu = z.strictObject({
   mode: z.literal('vgpu'),
   profile: text,
   device: z.optional(selector),
-  count: z.optional(count),
+  count: z.optional(gpuCount),
   display: z.optional(z.boolean()),
 });
 

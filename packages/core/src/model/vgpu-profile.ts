@@ -22,7 +22,9 @@ export interface VgpuProfileName {
   readonly variant?: 'ME' | 'NOME' | 'MEALL' | 'GFX';
 }
 
-const timeSliced = /^([A-Z0-9]+(?:-[A-Za-z]+)*)-(0|[1-9][0-9]*)([ABCQ])$/;
+// `B4`: virtual-PC types of boards up to Turing with four displays (`T4-2B4`); NVIDIA/open-gpu-kernel-modules 550.54.14,
+// g_vgpu_chip_flags.h. The device manager knows none of them.
+const timeSliced = /^([A-Z0-9]+(?:-[A-Za-z]+)*)-(0|[1-9][0-9]*)(?:([ACQ])|B4?)$/;
 const migBacked = /^([A-Z0-9]+)-([1-9])-(0|[1-9][0-9]*)([ABCQ])(ME|NOME|MEALL|GFX)?$/;
 
 /** Reads a short or full vGPU type name, also in the Kubernetes spelling `NVIDIA_A10-24Q`; undefined when it is none. */
@@ -32,7 +34,7 @@ export function tryParseVgpuProfile(text: string): VgpuProfileName | undefined {
   const prefix = words.length > 0 ? { prefix: words.join(' ') } : {};
   const plain = timeSliced.exec(short);
   if (plain) {
-    const [, board = '', size = '', series = ''] = plain;
+    const [, board = '', size = '', series = 'B'] = plain;
     return {
       short,
       board,

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { redact } from '../errors/redact.ts';
 import { type ErrorWhere, formatWhere, VmgpuError } from '../errors/vmgpu-error.ts';
 
 /** Finds the place in a source text that a path of a document comes from; made by whoever parsed the text. */
@@ -16,7 +17,7 @@ export function parseWith<T>(
   const issues = result.error.issues.flatMap(flattenUnion).map((issue) => {
     const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
     const where = { ...locate(path), path: printPath(path) || '(document)' };
-    return { where, text: `${issue.message}${foundAt(value, path)}` };
+    return { where, text: `${issue.message}${foundAt(value, path, issue.code === 'invalid_type')}` };
   });
   const lines = issues.map((issue) => `${formatWhere(issue.where)}: ${issue.text}`);
   throw new VmgpuError('bad-input', `${headline}\n  ${lines.join('\n  ')}`, {
@@ -60,6 +61,8 @@ function describeIssue(raw: unknown): string {
         .join(', ')}`;
     case 'too_small':
       return issue.origin === 'string' ? 'expected some text' : `expected a number above ${issue.minimum}`;
+    case 'too_big':
+      return `expected a number of at most ${issue.maximum}`;
     case 'invalid_union':
       return issue.discriminator === undefined
         ? 'fits none of the forms that are allowed here'
@@ -69,17 +72,22 @@ function describeIssue(raw: unknown): string {
   }
 }
 
-function foundAt(root: unknown, path: readonly (string | number)[]): string {
+function foundAt(root: unknown, path: readonly (string | number)[], wrongType: boolean): string {
   let value = root;
   for (const part of path) value = (value as Record<string | number, unknown> | undefined)?.[part];
   if (value === undefined) return path.length > 0 ? ', found nothing' : '';
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? ', found a list' : '';
-  const text = String(JSON.stringify(value));
+  if (typeof value === 'object' && value !== null) {
+    return wrongType ? `, found ${article(Array.isArray(value) ? 'array' : 'object')}` : '';
+  }
+  // Redacted before it is cut: half a secret is recognised by nobody.
+  const text = typeof value === 'string' ? JSON.stringify(redact(value)) : String(value);
   return `, found ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }
 
 function article(type: string): string {
   if (type === 'undefined') return 'nothing';
   if (type === 'int') return 'a whole number';
+  if (type === 'array') return 'a list';
+  if (type === 'record') return 'an object';
   return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
 }

@@ -1,8 +1,12 @@
-/** Freezes a JSON value in depth and returns it. */
+/** Freezes a JSON value in depth, also below parts that are frozen already, and returns it. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const item of Object.values(value)) deepFreeze(item);
-  }
+  freeze(value, new Set());
   return value;
+}
+
+function freeze(value: unknown, seen: Set<object>): void {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return;
+  seen.add(value);
+  Object.freeze(value);
+  for (const item of Object.values(value)) freeze(item, seen);
 }

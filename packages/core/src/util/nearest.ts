@@ -1,7 +1,8 @@
 /** The known names nearest to a misspelt one (edit distance, case ignored), best first; for "did you mean". */
 export function nearest(wanted: string, known: Iterable<string>, most = 2): string[] {
   const target = wanted.toLowerCase();
-  const limit = Math.max(2, Math.floor(target.length / 3));
+  // Of a short word something must be left: every two-letter name is two edits away from every other.
+  const limit = Math.min(target.length - 1, Math.max(2, Math.floor(target.length / 3)));
   return [...new Set(known)]
     .map((name) => ({ name, distance: editDistance(target, name.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
