@@ -3,4 +3,5 @@
  * own, because the data are larger than the rest of core; they are decoded at the first question.
  */
 export { catalog } from './catalog.ts';
+export { checkIntent } from './check-intent.ts';
 export { type CatalogMatches, searchCatalog } from './search.ts';

@@ -19,20 +19,20 @@ export interface ApplyManyOptions extends Omit<ApplyOptions, 'id'> {
   readonly stopOnFailure?: boolean;
 }
 
+interface Ended {
+  readonly plan: Plan;
+  readonly state: OperationState;
+}
 export type ApplyManyResult =
-  | {
-      readonly plan: Plan;
-      readonly state: OperationState;
-      readonly ok: true;
-      readonly result: OperationResult;
-    }
-  | { readonly plan: Plan; readonly state: OperationState; readonly ok: false; readonly error: VmgpuError }
+  | (Ended & { readonly ok: true; readonly result: OperationResult; readonly error?: undefined })
+  | (Ended & { readonly ok: false; readonly error: VmgpuError })
   /** Not begun: the batch was cancelled, or stopped at a failure. */
-  | { readonly plan: Plan; readonly ok: false; readonly error?: undefined };
+  | { readonly plan: Plan; readonly ok: false; readonly state?: undefined; readonly error?: undefined };
 
 /**
  * Applies the plans of many VMs, a few at a time. Never rejects; results are in the order of the jobs. Steps of different
- * plans on the same thing (a shared mapping, a flavor) take turns, and are not undone when only one of the plans fails.
+ * plans on the same thing (a shared mapping, a flavor) take turns, and are not undone when only one of the plans fails. One
+ * journal serves all: states carry the operation's id.
  */
 export async function applyMany(
   jobs: readonly ApplyJob[],

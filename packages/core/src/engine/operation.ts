@@ -1,5 +1,5 @@
 import type { Clock } from '../resilience/clock.ts';
-import type { OperationEvent } from '../spec/v1/events.ts';
+import type { ErrorSummary, OperationEvent } from '../spec/v1/events.ts';
 import type { StepStatus } from '../spec/v1/provider.ts';
 import type { JournalPort, OperationState, OperationStatus } from './state.ts';
 
@@ -47,6 +47,23 @@ export interface LeftChange {
   readonly why: string;
 }
 
+/** `details` of an `apply-failed`. */
+export interface ApplyFailedDetails {
+  readonly operation: string;
+  /** The step that failed, and why; absent when an undo could not take everything back. */
+  readonly failed?: string;
+  readonly failure?: ErrorSummary;
+  readonly done: readonly string[];
+  readonly undone: readonly string[];
+  readonly left: readonly LeftChange[];
+}
+
+/** `details` of an `aborted`. */
+export interface CancelledDetails extends ApplyFailedDetails {
+  /** Steps that are still to be done. */
+  readonly remaining: readonly string[];
+}
+
 export interface OperationResult {
   readonly operation: string;
   /** In the order in which they were done. */
@@ -59,8 +76,8 @@ export interface OperationResult {
 
 /**
  * A running apply, resume or undo. Await it for the result; it rejects with a VmgpuError:
- * - `apply-failed`: a step failed; `details` has `failed`, `done`, `undone` and `left`, the cause is the step's error
- * - `aborted`: it was cancelled; `details` has `done` and `remaining`, and `resume` goes on
+ * - `apply-failed`: a step failed; `details` is an `ApplyFailedDetails`, the cause is the step's error
+ * - `aborted`: it was cancelled; `details` is a `CancelledDetails`, and `resume` goes on
  * - `blocked`, `bad-input`, `unsupported`: it was not begun, and nothing was called
  *
  * Iterate it for its events, any number of times, from the first. (Returning it from an async function awaits it.)

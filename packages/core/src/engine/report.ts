@@ -1,6 +1,6 @@
 import { VmgpuError } from '../errors/vmgpu-error.ts';
 import type { Step } from '../spec/v1/plan.ts';
-import type { LeftChange, OperationResult } from './operation.ts';
+import type { ApplyFailedDetails, CancelledDetails, LeftChange, OperationResult } from './operation.ts';
 import type { Session } from './session.ts';
 import { type OperationState, standingChange } from './state.ts';
 
@@ -59,16 +59,18 @@ export function failedError(order: readonly Step[], state: OperationState, cause
       ? `left on the platform: ${report.left.map(({ step, why }) => `${step} (${why})`).join(', ')}`
       : '',
   ].filter(Boolean);
+  const details: ApplyFailedDetails = {
+    operation: state.id,
+    ...(failure?.step === undefined ? {} : { failed: failure.step }),
+    ...(failure ? { failure } : {}),
+    done: report.done,
+    undone: report.undone,
+    left: report.left,
+  };
   return new VmgpuError('apply-failed', parts.join('; '), {
     ...(cause === undefined ? {} : { cause }),
     hint: hintFor(goal, report, failure?.hint),
-    details: {
-      operation: state.id,
-      ...(failure ? { failed: failure.step, failure } : {}),
-      done: report.done,
-      undone: report.undone,
-      left: report.left,
-    },
+    details: { ...details },
   });
 }
 
@@ -84,16 +86,17 @@ export function cancelledError(order: readonly Step[], state: OperationState, re
   const { done, undone, left, remaining } = reportOf(order, state, 'it was done before the cancellation');
   const far =
     state.goal === 'apply' ? `${done.length} of ${order.length} steps` : `undoing ${undone.length} steps`;
+  const details: CancelledDetails = {
+    operation: state.id,
+    ...(state.failure ? { failure: state.failure } : {}),
+    done,
+    undone,
+    left,
+    remaining,
+  };
   return new VmgpuError('aborted', `The operation for ${state.plan.vm} was cancelled after ${far}`, {
     cause: reason,
     hint: 'resume the operation to go on, or undo it',
-    details: {
-      operation: state.id,
-      done,
-      undone,
-      left,
-      remaining,
-      ...(state.failure ? { failure: state.failure } : {}),
-    },
+    details: { ...details },
   });
 }

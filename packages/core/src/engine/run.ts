@@ -1,13 +1,12 @@
 import { VmgpuError } from '../errors/vmgpu-error.ts';
 import { startDeadline } from '../resilience/deadline.ts';
-import { acceptProvider } from '../spec/v1/accept-provider.ts';
-import type { Plan, Step } from '../spec/v1/plan.ts';
-import type { Provider, StepNote } from '../spec/v1/provider.ts';
+import type { Step } from '../spec/v1/plan.ts';
+import type { Provider, StepNote, StepOutcome } from '../spec/v1/provider.ts';
 import { guardStep } from './guard-step.ts';
 import type { OperationResult } from './operation.ts';
-import { orderSteps } from './order.ts';
+import { preflight } from './preflight.ts';
 import { cancelledError, failedError, resultOf } from './report.ts';
-import { JournalFailure, type Session, summarize } from './session.ts';
+import { asVmgpuError, JournalFailure, type Session, summarize } from './session.ts';
 import { settleOutcome, standingChange } from './state.ts';
 
 /** What `applyMany` adds from outside; not for users. */
@@ -50,7 +49,7 @@ export async function run(base: Run): Promise<OperationResult> {
   } catch (error) {
     const status = session.state.status === 'cancelled' ? 'cancelled' : 'failed';
     session.emit({ type: 'operation-end', status, error: summarize(error) });
-    throw error;
+    throw asVmgpuError(error);
   } finally {
     session.events.end();
     session.release();
@@ -59,7 +58,7 @@ export async function run(base: Run): Promise<OperationResult> {
 
 async function carryOut(base: Run): Promise<OperationResult> {
   const { session } = base;
-  const ready: Ready = { ...base, order: preflight(base), abandoned: new Set() };
+  const ready: Ready = { ...base, order: preflight(session.state, base.provider), abandoned: new Set() };
   if (session.state.status === 'succeeded') return resultOf(ready.order, session);
   let cause: unknown;
   try {
@@ -82,38 +81,6 @@ async function carryOut(base: Run): Promise<OperationResult> {
     };
     throw failedError(ready.order, { ...session.state, failure }, error.cause);
   }
-}
-
-/** Everything that can be known to be wrong before the first call. */
-function preflight({ session, provider }: Run): readonly Step[] {
-  const { plan, goal } = session.state;
-  acceptProvider(provider);
-  if (plan.platform !== provider.platform) {
-    throw new VmgpuError('bad-input', 'the plan was made for another platform', {
-      found: plan.platform,
-      expected: provider.platform,
-    });
-  }
-  const unknown = plan.steps.find((step) => !Object.hasOwn(provider.capabilities.stepKinds, step.kind));
-  if (unknown) {
-    throw new VmgpuError('unsupported', `the provider does not know the kind of step ${unknown.id}`, {
-      found: unknown.kind,
-      expected: Object.keys(provider.capabilities.stepKinds).join(', '),
-    });
-  }
-  if (goal === 'apply') refuseBlocked(plan);
-  return orderSteps(plan);
-}
-
-function refuseBlocked(plan: Plan): void {
-  const blocked = plan.diagnostics.filter((diagnostic) => diagnostic.kind === 'blocked');
-  const [first] = blocked;
-  if (!first) return;
-  throw new VmgpuError('blocked', `The plan for ${plan.vm} cannot be applied yet: ${first.message}`, {
-    where: { path: first.path },
-    ...(first.remedy === undefined ? {} : { hint: first.remedy }),
-    details: { diagnostics: blocked },
-  });
 }
 
 async function endCancelled({ session, order }: Ready, cause: unknown): Promise<never> {
@@ -162,7 +129,7 @@ async function forwardStep(
       step,
       noted,
       signal,
-      work: (context) => provider.doStep(step, context),
+      work: async (context) => checkOutcome(await provider.doStep(step, context)),
       saveNote: (note) => session.record(id, { state: 'started', note }),
     }),
   );
@@ -177,6 +144,16 @@ async function forwardStep(
   session.emit({ type: 'step-end', step: id, status: 'failed', error });
   await session.record(id, { state: 'failed', error, ...withNote(openNote(result.note, error.code)) });
   return { error: result.error };
+}
+
+const statuses: readonly unknown[] = ['created', 'updated', 'deleted', 'unchanged'];
+
+function checkOutcome(outcome: StepOutcome): StepOutcome {
+  if (statuses.includes(outcome?.status)) return outcome;
+  throw new VmgpuError('internal', 'the provider did not say what the step did', {
+    found: String(outcome?.status),
+    expected: statuses.join(', '),
+  });
 }
 
 /** A handle is worth waiting for again only while the work behind it may still be running. */

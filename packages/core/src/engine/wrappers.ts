@@ -41,7 +41,7 @@ export function recording<S, N>(
 } {
   const calls: ProviderCall[] = [];
   const recorded = intercept(provider, (method, step, call) => {
-    calls.push({ method, ...(step === undefined ? {} : { step }) });
+    calls.push({ method, ...(step ? { step: step.id } : {}) });
     return call();
   });
   return { provider: recorded, calls };
@@ -62,15 +62,12 @@ export interface ProviderFault {
 /** The provider, with faults. */
 export function withFaults<S, N>(provider: Provider<S, N>, faults: readonly ProviderFault[]): Provider<S, N> {
   const left = faults.map((fault) => ({ ...fault, times: fault.times ?? 1 }));
-  const kindOf = new Map<string, string>();
-  const faulty = intercept(provider, async (method, step, call) => {
+  return intercept(provider, async (method, step, call) => {
     const fault = left.find(
       (candidate) =>
         candidate.times > 0 &&
         candidate.method === method &&
-        (candidate.step === undefined ||
-          candidate.step === step ||
-          candidate.step === kindOf.get(step ?? '')),
+        (candidate.step === undefined || candidate.step === step?.id || candidate.step === step?.kind),
     );
     if (!fault) return call();
     fault.times -= 1;
@@ -79,29 +76,19 @@ export function withFaults<S, N>(provider: Provider<S, N>, faults: readonly Prov
       fault.error ?? new VmgpuError('unreachable', 'a fault was injected', { details: { retryable: false } })
     );
   });
-  return derive(faulty, {
-    doStep(step, context) {
-      kindOf.set(step.id, step.kind);
-      return faulty.doStep(step, context);
-    },
-  });
 }
 
-type Interceptor = <T>(
-  method: ProviderMethod,
-  step: string | undefined,
-  call: () => Promise<T>,
-) => Promise<T>;
+type Interceptor = <T>(method: ProviderMethod, step: Step | undefined, call: () => Promise<T>) => Promise<T>;
 
 function intercept<S, N>(provider: Provider<S, N>, around: Interceptor): Provider<S, N> {
   const { undoStep, close } = provider;
   return derive(provider, {
     snapshot: (scope, options) => around('snapshot', undefined, () => provider.snapshot(scope, options)),
     describe: (vm, options) => around('describe', undefined, () => provider.describe(vm, options)),
-    doStep: (step, context) => around('doStep', step.id, () => provider.doStep(step, context)),
+    doStep: (step, context) => around('doStep', step, () => provider.doStep(step, context)),
     ...(undoStep && {
       undoStep: (step, outcome, context) =>
-        around('undoStep', step.id, () => undoStep.call(provider, step, outcome, context)),
+        around('undoStep', step, () => undoStep.call(provider, step, outcome, context)),
     }),
     ...(close && { close: () => around('close', undefined, () => close.call(provider)) }),
   });

@@ -42,7 +42,10 @@ export interface StepNote {
    * is killed after the write could read only its own work.
    */
   readonly before?: unknown;
-  /** Noted as soon as the platform has taken the order. */
+  /**
+   * Noted as soon as the platform has taken the order. Noting `handle: undefined` takes it back: the work behind it has
+   * ended without effect, for instance because it was cancelled.
+   */
   readonly handle?: unknown;
 }
 

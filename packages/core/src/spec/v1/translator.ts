@@ -13,6 +13,11 @@ export interface PlanOptions {
   readonly catalog?: Catalog;
 }
 
+export interface ReadOptions {
+  /** Tells what a device or type is where neither the native VM nor the snapshot does. */
+  readonly catalog?: Catalog;
+}
+
 /** The way back: what a native VM says in neutral words, and what could not be said. */
 export interface Reading {
   readonly intent: GpuVm;
@@ -29,5 +34,5 @@ export interface Translator<Snapshot, Native> {
   plan(intent: GpuVm, snapshot: Snapshot, options?: PlanOptions): Plan;
   /** The plan's steps as native files. */
   render(plan: Plan): readonly Artifact[];
-  toIntent(native: Native, snapshot?: Snapshot): Reading;
+  toIntent(native: Native, snapshot?: Snapshot, options?: ReadOptions): Reading;
 }

@@ -1,0 +1,12 @@
+export { describeProvider, type GroupName, groupNames } from './describe-provider.ts';
+export type { Fault, FaultKind, Fixture, Harness, Limits } from './harness.ts';
+export { memoryHarness } from './memory/harness.ts';
+export { createMemoryProvider, type MemoryParts } from './memory/provider.ts';
+export {
+  type MemoryDevice,
+  type MemorySnapshot,
+  type MemoryVm,
+  memoryTranslator,
+} from './memory/translate.ts';
+export type { Runner } from './runner.ts';
+export { virtualClock } from './virtual-clock.ts';

@@ -1,0 +1,68 @@
+import type { Clock, Secret } from '@vmgpu/core';
+import { raceSignal } from '@vmgpu/core/resilience';
+import type { HttpPort, HttpRequest } from './port.ts';
+
+/** Headers that prove who we are. */
+export interface HttpCredential {
+  readonly headers: Readonly<Record<string, Secret>>;
+  /** Milliseconds since 1970; renewed half a minute before. */
+  readonly expiresAt?: number;
+}
+
+export interface HttpAuth {
+  /**
+   * Gets a credential: before the first request, when one is about to expire, and when the server answers 401. `http` sends
+   * without credentials.
+   */
+  authenticate(context: { readonly http: HttpPort }): Promise<HttpCredential>;
+}
+
+/** A token that is not renewed. A 401 is final. */
+export function fixedCredential(headers: HttpCredential['headers']): HttpAuth {
+  const credential = { headers };
+  return { authenticate: async () => credential };
+}
+
+const renewBeforeMs = 30_000;
+
+/**
+ * Sends every request with a credential. However many requests find it expired at the same moment, it is renewed once, and
+ * each request is sent once more. A caller that aborts does not take the renewal from the others.
+ */
+export function withAuth(port: HttpPort, auth: HttpAuth, plain: HttpPort, clock: Clock): HttpPort {
+  let current: HttpCredential | undefined;
+  let renewal: Promise<HttpCredential> | undefined;
+
+  function renew(): Promise<HttpCredential> {
+    renewal ??= auth
+      .authenticate({ http: plain })
+      .then((credential) => {
+        current = credential;
+        return credential;
+      })
+      .finally(() => {
+        renewal = undefined;
+      });
+    return renewal;
+  }
+  function isStale({ expiresAt }: HttpCredential): boolean {
+    return expiresAt !== undefined && expiresAt - renewBeforeMs <= clock.now();
+  }
+
+  return {
+    async request(request) {
+      const { signal } = request;
+      const usable = current && !isStale(current) ? current : undefined;
+      const credential = usable ?? (await raceSignal(renew(), signal));
+      const response = await port.request(withCredential(request, credential));
+      if (response.status !== 401) return response;
+      // Another request may have renewed it meanwhile.
+      const renewed = current && current !== credential ? current : await raceSignal(renew(), signal);
+      return renewed === credential ? response : port.request(withCredential(request, renewed));
+    },
+  };
+}
+
+function withCredential(request: HttpRequest, { headers }: HttpCredential): HttpRequest {
+  return { ...request, headers: { ...request.headers, ...headers } };
+}

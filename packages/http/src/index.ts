@@ -1,0 +1,13 @@
+export { fixedCredential, type HttpAuth, type HttpCredential } from './auth.ts';
+export { type AxiosSettings, createAxiosPort } from './axios.ts';
+export { createHttp, type HttpSettings } from './create-http.ts';
+export { dryRun, type HeldBack, jsonResponse } from './decorators/dry-run.ts';
+export { faults, type HttpFault } from './decorators/faults.ts';
+export { type HttpLogEntry, log } from './decorators/log.ts';
+export { record } from './decorators/record.ts';
+export { type HttpErrorDetails, httpError } from './errors.ts';
+export { itemsOf, paginate } from './paginate.ts';
+export type * from './port.ts';
+export { parseRetryAfter } from './retry-after.ts';
+export type { ErrorReading, ReadError } from './status.ts';
+export { parseFingerprint, type TlsSettings } from './tls.ts';
