@@ -36,6 +36,11 @@ export interface HostFacts {
   readonly kernelLog: Fact<readonly string[]>;
   /** Proxmox VE, Kubernetes node agents and OpenStack services seen on the host: `pve`, `kubelet`, `nova-compute`. */
   readonly roles: readonly string[];
+  /**
+   * Texts of the configuration files that preparation writes or may have to edit, by path; a file that is not here is not
+   * on the host, or could not be read (`gaps`). Not set when the facts come from something that holds no files.
+   */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface Gap {
@@ -100,6 +105,18 @@ export interface BootFacts {
   readonly initramfs: Fact<InitramfsFacts | null>;
   /** ACPI tables of the firmware: DMAR (Intel), IVRS (AMD), IORT (arm64) among them. */
   readonly acpiTables: Fact<readonly string[]>;
+  /**
+   * Memory that the boot framebuffer holds, from `/proc/iomem` (needs root: others see zeros): lines `BOOTFB`, `efifb`,
+   * `simpledrm`, `simplefb`, `vesafb`. Empty when there are none. Used by H28; unknown when absent.
+   */
+  readonly framebuffers?: Fact<readonly MemoryRange[]>;
+}
+
+export interface MemoryRange {
+  readonly name: string;
+  /** First and last byte. */
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface KernelArgument {
@@ -171,6 +188,19 @@ export interface KernelModuleFacts {
   /** Parameters the installed vfio-pci knows. */
   readonly vfioPciParameters: Fact<readonly string[]>;
   readonly ignoreMsrs: Fact<boolean>;
+  /** `dkms status`, one entry a module and kernel; empty when dkms is absent. Used by H35; unknown when absent. */
+  readonly dkms?: Fact<readonly DkmsModule[]>;
+  /** Headers of the running kernel (`/lib/modules/$(uname -r)/build`). Used by H35; unknown when absent. */
+  readonly kernelHeaders?: Fact<boolean>;
+}
+
+export interface DkmsModule {
+  readonly module: string;
+  readonly version: string;
+  /** Absent while the module is only `added`. */
+  readonly kernel?: string;
+  /** `installed`, `built`, `added`. */
+  readonly state: string;
 }
 
 export interface ModprobeConfig {
