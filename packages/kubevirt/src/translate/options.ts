@@ -1,0 +1,68 @@
+import type { GpuVm } from '@vmgpu/core';
+import {
+  anything,
+  check,
+  choice,
+  dictionary,
+  exactShape,
+  type Infer,
+  integer,
+  list,
+  optional,
+  text,
+} from '@vmgpu/core/schema';
+
+const schema = exactShape({
+  /** What to make of the intent; `VirtualMachine` when not given. */
+  kind: optional(choice('VirtualMachine', 'VirtualMachineInstance')),
+  namespace: optional(text()),
+  /** Node resource by request name, when it is known better than by prediction: `nvidia.com/GA102GL_A10`. */
+  resources: optional(dictionary(text())),
+  /** Requests that go to `devices.hostDevices` instead of `devices.gpus`. */
+  hostDevices: optional(list(text())),
+  /** Existing DRA claims by request name. `claimName` is the entry of the VM's `resourceClaims`. */
+  claims: optional(dictionary(exactShape({ claimName: text(), requestName: text() }))),
+  /** Name of the DataVolume by disk name, where it is not `<vm>-<disk>`. */
+  dataVolumes: optional(dictionary(text())),
+  /** The field that carries the memory; `guest` when not given. */
+  memoryField: optional(choice('guest', 'requests')),
+  /** Nodes to label for the NVIDIA GPU Operator. */
+  nodes: optional(list(text())),
+  /** vgpu-device-manager: the configuration to make or to name. */
+  vgpuConfig: optional(
+    exactShape({
+      /** Key of `vgpu-configs`, the value of the node label; the profile's name when not given. */
+      name: optional(text()),
+      /** ConfigMap with own configurations; the operator's own table when not given. */
+      configMap: optional(text()),
+      /** vGPUs of each type on one GPU. */
+      devices: optional(dictionary(integer())),
+    }),
+  ),
+  /** The vGPU manager image that the operator pulls, and how to build it. */
+  vgpuManager: optional(
+    exactShape({
+      repository: text(),
+      version: text(),
+      image: optional(text()),
+      imagePullSecrets: optional(list(text())),
+      /** Operating system of the nodes, `ubuntu22.04`: with it the build script is rendered too. */
+      osTag: optional(text()),
+      cudaVersion: optional(text()),
+    }),
+  ),
+  /** Strategic merge patch over the VM: everything KubeVirt can say and the neutral words cannot. */
+  patch: optional(dictionary(anything())),
+});
+
+/** `spec.providerOptions.kubevirt`. */
+export type KubeVirtOptions = Infer<typeof schema>;
+
+/** Reads the options of the intent. Throws `bad-input` for unknown keys and wrong types. */
+export function kubeVirtOptions(intent: GpuVm): KubeVirtOptions {
+  return check(
+    schema,
+    intent.spec.providerOptions?.kubevirt ?? {},
+    'spec.providerOptions.kubevirt is not right',
+  );
+}

@@ -1,0 +1,83 @@
+import { apiVersion, deepFreeze, type GpuVm, type Plan, type PlanOptions, type Step } from '@vmgpu/core';
+import { checkResources } from './checks.ts';
+import { createReport, type Report } from './diagnostics.ts';
+import { type KubeVirtOptions, kubeVirtOptions } from './options.ts';
+import { permittedDevices } from './permitted.ts';
+import { platformSteps } from './platform-steps.ts';
+import { hostRequirements } from './requirements.ts';
+import { type ResolvedGpu, resolveGpu } from './resolve.ts';
+import { configObject, type KubeVirtSnapshot } from './snapshot.ts';
+import { vmSteps } from './vm-steps.ts';
+
+/** Kinds of steps of this adapter. */
+export type KubeVirtStepKind =
+  | 'kubevirt.config'
+  | 'kubevirt.gpu-operator'
+  | 'kubevirt.vgpu-manager-image'
+  | 'kubevirt.vgpu-config'
+  | 'kubevirt.node-labels'
+  | 'kubevirt.object'
+  | 'kubevirt.virtual-machine';
+
+/**
+ * The steps that give an intent its VM on this cluster. Platform steps that the snapshot shows as done are left out.
+ * Throws `bad-input` for unknown keys in `providerOptions.kubevirt`.
+ */
+export function plan(intent: GpuVm, snapshot: KubeVirtSnapshot, options: PlanOptions = {}): Plan {
+  const own = kubeVirtOptions(intent);
+  const { diagnostics, report } = createReport();
+  const context = {
+    snapshot,
+    options: own,
+    catalog: options.catalog,
+    permitted: permittedDevices(configObject(snapshot).existing),
+    report,
+  };
+  const resolved = (intent.spec.gpus ?? [])
+    .map((request, index) => [request, `spec.gpus[${index}]`] as const)
+    .map(
+      ([request, path]): ResolvedGpu =>
+        own.claims?.[request.name] === undefined
+          ? resolveGpu(request, path, context)
+          : { request, path, permit: [], ids: [] },
+    );
+  checkNames(own, resolved, report);
+  const platform = platformSteps(intent, snapshot, own, resolved, options, report);
+  const vm = vmSteps(intent, snapshot, own, resolved, options, report);
+  const preparesNodes = platform.some(({ kind }) => kind !== 'kubevirt.config');
+  checkResources(resolved, snapshot, preparesNodes, report);
+  const steps = [...platform, ...vm].filter(
+    ({ scope }) => options.scope === undefined || scope === options.scope,
+  );
+  const ids = new Set(steps.map(({ id }) => id));
+  return deepFreeze({
+    apiVersion,
+    kind: 'Plan',
+    platform: 'kubevirt',
+    platformVersion: snapshot.version,
+    vm: vm.at(-1)?.target.name ?? intent.metadata.name,
+    steps: steps.map((step) => withNeeds(step, ids)),
+    diagnostics,
+    requirements: hostRequirements(intent, resolved),
+  });
+}
+
+function withNeeds({ needs = [], ...step }: Step, ids: ReadonlySet<string>): Step {
+  const kept = needs.filter((id) => ids.has(id));
+  return structuredClone(kept.length > 0 ? { ...step, needs: kept } : step);
+}
+
+/** Options that speak of a GPU by name must speak of one that is there. */
+function checkNames(options: KubeVirtOptions, resolved: readonly ResolvedGpu[], report: Report): void {
+  const names = new Set(resolved.map(({ request }) => request.name));
+  const spoken = [
+    ...Object.keys(options.resources ?? {}),
+    ...Object.keys(options.claims ?? {}),
+    ...(options.hostDevices ?? []),
+  ];
+  for (const name of new Set(spoken)) {
+    if (names.has(name)) continue;
+    const message = `the options speak of a GPU ${name}, which the intent does not have`;
+    report('approximated', 'option-without-gpu', 'spec.providerOptions.kubevirt', message);
+  }
+}
