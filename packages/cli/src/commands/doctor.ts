@@ -1,0 +1,181 @@
+import {
+  badInput,
+  type Finding,
+  type FindingStatus,
+  type HostMode,
+  type HostReadiness,
+  hostModes,
+  parsePciAddress,
+  platformNames,
+} from '@vmgpu/core';
+import type { HostFacts } from '@vmgpu/host-prep';
+import type { Command } from '../command.ts';
+import { readText } from '../files.ts';
+import { exitStatus } from '../io.ts';
+import { type Palette, palette, printable, wrap } from '../style.ts';
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'judge whether a host can give its GPUs to VMs, with evidence and remedy',
+  usage: 'CAPTURE --mode MODE [--platform P] [--device ADDR]...',
+  operands: { min: 1, max: 1 },
+  options: {
+    mode: { type: 'string', choices: hostModes, value: 'MODE', help: `${hostModes.join(' | ')} (needed)` },
+    platform: {
+      type: 'string',
+      choices: platformNames,
+      value: 'P',
+      help: `also judge for ${platformNames.join(' | ')}`,
+    },
+    device: {
+      type: 'string',
+      multiple: true,
+      value: 'ADDR',
+      help: 'only this GPU (0000:65:00.0); may be repeated',
+    },
+    all: { type: 'boolean', help: 'list also the checks that passed or do not apply' },
+  },
+  examples: [
+    { line: 'vmgpu doctor gpu01.txt --mode vm-passthrough', what: 'may its GPUs be passed through to VMs?' },
+    {
+      line: 'vmgpu doctor gpu01.txt --mode vm-vgpu --platform kubevirt --json',
+      what: 'for a program: HostReadiness as JSON',
+    },
+  ],
+  async run(input, io) {
+    const mode = input.value('mode');
+    if (mode === undefined) {
+      throw badInput('vmgpu doctor: --mode is needed', {
+        found: 'no --mode',
+        expected: hostModes.join(' | '),
+      });
+    }
+    const [{ hostFactsFromText }, { assessHost }, { catalog }] = await Promise.all([
+      import('@vmgpu/host-prep/facts'),
+      import('@vmgpu/host-prep/readiness'),
+      import('@vmgpu/core/catalog'),
+    ]);
+    const file = input.operands[0] ?? '';
+    const facts = hostFactsFromText(await readText(file, io), { file });
+    const platform = input.value('platform');
+    const devices = input.values('device').map((text) => knownGpu(facts, text, file));
+    const readiness = assessHost(facts, {
+      mode: mode as HostMode,
+      catalog,
+      ...(platform === undefined ? {} : { platform }),
+      ...(devices.length === 0 ? {} : { devices }),
+    });
+    if (input.json) io.out(`${JSON.stringify(readiness, null, 2)}\n`);
+    else io.out(describeReadiness(readiness, facts, input.flag('all'), palette(io), io.width));
+    return readiness.verdict === 'ready' ? exitStatus.done : exitStatus.findings;
+  },
+};
+
+function knownGpu(facts: HostFacts, text: string, file: string) {
+  const address = parsePciAddress(text);
+  if (!facts.gpus.some((gpu) => gpu.address === address)) {
+    throw badInput('this host has no GPU at that address', {
+      where: { file },
+      found: address,
+      expected: facts.gpus.map((gpu) => gpu.address).join(', ') || 'a host with GPUs',
+    });
+  }
+  return address;
+}
+
+const marks: Readonly<Record<FindingStatus, string>> = {
+  fail: '✗',
+  unknown: '?',
+  warn: '!',
+  pass: '✓',
+  'not-applicable': '–',
+};
+const order: readonly FindingStatus[] = ['fail', 'unknown', 'warn', 'pass', 'not-applicable'];
+const verdictWords = { ready: 'READY', 'not-ready': 'NOT READY', unknown: 'CANNOT TELL' } as const;
+
+/** The verdict in words: what stands in the way first. */
+export function describeReadiness(
+  readiness: HostReadiness,
+  facts: HostFacts,
+  all: boolean,
+  paint: Palette,
+  width: number,
+): string {
+  const colour = { ready: paint.green, 'not-ready': paint.red, unknown: paint.yellow };
+  const subject = `${printable(readiness.host)} for ${readiness.mode}${readiness.platform ? ` on ${readiness.platform}` : ''}`;
+  const devices = readiness.devices.map(({ address, verdict }) => {
+    const gpu = facts.gpus.find((candidate) => candidate.address === address);
+    return `  ${address}  ${printable(gpu?.deviceName ?? gpu?.id ?? '')}  ${colour[verdict](verdictWords[verdict].toLowerCase())}`;
+  });
+  const shown = readiness.findings
+    .filter(
+      (finding) =>
+        all || finding.status === 'fail' || finding.status === 'unknown' || finding.status === 'warn',
+    )
+    .sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  const counts = order
+    .map((status) => ({
+      status,
+      count: readiness.findings.filter((finding) => finding.status === status).length,
+    }))
+    .filter(({ count }) => count > 0)
+    .map(({ status, count }) => `${count} ${status.replace('-', ' ')}`);
+  return `${[
+    `${paint.bold(subject)}: ${colour[readiness.verdict](paint.bold(verdictWords[readiness.verdict]))}`,
+    ...devices,
+    '',
+    ...groupAlike(shown).map((alike) => describeFindings(alike, paint, width)),
+    `${readiness.findings.length} checks: ${counts.join(', ')}${all ? '' : paint.dim(' (--all lists them)')}`,
+  ].join('\n')}\n`;
+}
+
+/** The same verdict for the same reason on several GPUs is said once, with all their addresses. */
+function groupAlike(findings: readonly Finding[]): readonly (readonly Finding[])[] {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    const key = JSON.stringify([finding.id, finding.status, finding.why, finding.remedy]);
+    groups.set(key, [...(groups.get(key) ?? []), finding]);
+  }
+  return [...groups.values()];
+}
+
+const mostEvidence = 4;
+
+function describeFindings(alike: readonly Finding[], paint: Palette, width: number): string {
+  const [finding] = alike;
+  if (finding === undefined) return '';
+  const colour: Record<FindingStatus, (text: string) => string> = {
+    fail: paint.red,
+    unknown: paint.yellow,
+    warn: paint.yellow,
+    pass: paint.green,
+    'not-applicable': paint.dim,
+  };
+  const mark = colour[finding.status](marks[finding.status]);
+  const blocks = finding.severity === 'blocker' && finding.status === 'fail' ? paint.red(', blocks') : '';
+  const devices = alike.flatMap(({ device }) => device ?? []).join(' ');
+  const evidence = alike
+    .flatMap((one) => one.evidence)
+    .map(({ source, text }) => `${source}: ${text || '(empty)'}`);
+  const lines = [
+    `${mark} ${paint.bold(`${finding.id} ${finding.title}`)}${blocks}`,
+    ...(devices === '' ? [] : [wrap(devices, width, '    ')]),
+    wrap(printable(finding.why), width, '    '),
+    ...[...new Set(evidence)]
+      .slice(0, mostEvidence)
+      .map((line) => paint.dim(wrap(printable(line), width, '    '))),
+    ...(evidence.length > mostEvidence
+      ? [paint.dim(`    … and ${evidence.length - mostEvidence} more`)]
+      : []),
+    ...(finding.remedy === undefined
+      ? []
+      : [
+          wrap(
+            `→ ${printable(finding.remedy)}${finding.automatic ? ' (vmgpu prepare does this)' : ''}`,
+            width,
+            '    ',
+          ),
+        ]),
+  ];
+  return `${lines.join('\n')}\n`;
+}

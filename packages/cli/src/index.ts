@@ -1,0 +1,2 @@
+export { type ExitStatus, exitStatus, type Io } from './io.ts';
+export { commands, run } from './run.ts';
