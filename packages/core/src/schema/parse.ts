@@ -79,8 +79,11 @@ function foundAt(root: unknown, path: readonly (string | number)[], wrongType: b
   if (typeof value === 'object' && value !== null) {
     return wrongType ? `, found ${article(Array.isArray(value) ? 'array' : 'object')}` : '';
   }
-  // Redacted before it is cut: half a secret is recognised by nobody.
-  const text = typeof value === 'string' ? JSON.stringify(redact(value)) : String(value);
+  // Redacted before it is cut: half a secret is recognised by nobody. Under its key, because `secret:` tells more than the
+  // text that somebody wrote there.
+  const shown = redact({ [String(path.at(-1) ?? '')]: value });
+  const [safe] = Object.values(shown);
+  const text = typeof safe === 'string' ? JSON.stringify(safe) : String(safe);
   return `, found ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }
 

@@ -1,0 +1,175 @@
+import { shellQuote } from '@vmgpu/core';
+import { type HostPlan, isBlocked } from '../plan/host-plan.ts';
+import { doStep, undoStep } from './shell-step.ts';
+
+/** What every script begins with: the few words that its steps are written in. */
+const words = `set -eu
+PATH=$PATH:/usr/sbin:/sbin
+# VMGPU_ROOT: another root to write files under; commands are then only told.
+root=\${VMGPU_ROOT:-}
+state=$root/var/lib/vmgpu/script
+say() { printf '%s\\n' "vmgpu: $*" >&2; }
+stop() { say "$*"; exit 1; }
+run() {
+  if [ -n "$root" ]; then say "would run: $*"; else say "run: $*"; "$@"; fi
+}
+holds() { [ -z "$root" ] && "$@" >/dev/null 2>&1; }
+# Whole content, with the ends of lines at its end.
+content() { cat "$1"; echo .; }
+name() { printf %s "$1" | tr / %; }
+# keep PATH: what was there before us, once.
+keep() {
+  [ ! -e "$state/$(name "$1")" ] && [ ! -e "$state/$(name "$1").absent" ] || return 0
+  mkdir -p "$state"
+  if [ -e "$root$1" ]; then
+    cp -p "$root$1" "$state/new" && mv -f "$state/new" "$state/$(name "$1")"
+  else
+    : >"$state/$(name "$1").absent"
+  fi
+}
+pending() { mkdir -p "$state"; : >"$state/pending"; }
+replace() {
+  pending
+  mv -f "$1" "$2"
+}
+# put PATH MODE <CONTENT: a file of ours.
+put() {
+  mkdir -p "$(dirname "$root$1")"
+  new=$(dirname "$root$1")/.vmgpu-new
+  cat >"$new"
+  chmod "$2" "$new"
+  if [ -e "$root$1" ]; then
+    if [ "$(content "$new")" = "$(content "$root$1")" ]; then chmod "$2" "$root$1"; rm -f "$new"; return; fi
+    head -n 3 "$root$1" | grep -q 'Made by vmgpu' || { rm -f "$new"; stop "$1 is not a file of vmgpu, left alone"; }
+  fi
+  keep "$1"
+  say "write $1"
+  replace "$new" "$root$1"
+}
+# expect PATH <CONTENT: what a foreign file must say before it is edited; kept for edit.
+expect() { expected=$(cat); }
+# edit PATH BACKUP <CONTENT
+edit() {
+  target=$(readlink -f "$root$1") || stop "$1 is not there"
+  wanted=$(cat; echo .)
+  [ "$wanted" != "$(content "$target")" ] || return 0
+  now=$(cat "$target")
+  [ "$now" = "$expected" ] || [ "$now" = "\${wanted%?}" ] || [ "$now
+." = "$wanted" ] || stop "$1 is not what it was when the plan was made, left alone"
+  [ "$now
+." != "$wanted" ] || return 0
+  keep "$1"
+  if [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; cp -p "$target" "$root$2"; fi
+  say "edit $1"
+  cp -p "$target" "$target.vmgpu-new"
+  printf %s "\${wanted%?}" >"$target.vmgpu-new"
+  replace "$target.vmgpu-new" "$target"
+}
+drop() {
+  [ -e "$root$1" ] || return 0
+  keep "$1"
+  say "remove $1"
+  pending
+  rm -f "$root$1"
+}
+# back PATH: what was there before us.
+back() {
+  if [ -e "$state/$(name "$1").absent" ]; then
+    say "remove $1"
+    pending
+    rm -f "$root$1" "$state/$(name "$1").absent"
+  elif [ -e "$state/$(name "$1")" ]; then
+    say "restore $1"
+    target=$(readlink -f "$root$1" || printf %s "$root$1")
+    mkdir -p "$(dirname "$target")"
+    replace "$state/$(name "$1")" "$target"
+  fi
+}
+write() {
+  if [ -n "$root" ]; then say "would write $2 to $1"; else printf '%s\\n' "$2" >"$1"; fi
+}
+reads() {
+  [ -z "$root" ] && [ -e "$1" ] || return 1
+  if [ -d "$1" ]; then [ "$(basename "$(readlink -f "$1")")" = "$2" ]; else [ "$(cat "$1")" = "$2" ]; fi
+}
+service() {
+  run systemctl daemon-reload
+  case $1 in
+    enable) run systemctl enable --now "$2" ;;
+    restart) run systemctl enable "$2" && run systemctl restart "$2" ;;
+    disable) run systemctl disable --now "$2" ;;
+  esac
+}
+# entry_of FILE..., entry_from COMMAND...: the boot entry that counts.
+entry_of() {
+  entry=
+  for file; do
+    [ -z "$entry" ] && [ -r "$file" ] || continue
+    entry=$(grep -E '^[[:space:]]*(linux|linux16|linuxefi|options)[[:space:]].*(=|[[:space:]]ro)' "$file" | head -n 1) || :
+  done
+}
+entry_from() {
+  entry=
+  [ -n "$root" ] || entry=$("$@" | sed -n 's/^args="*\\([^"]*\\)"*$/\\1/p' | head -n 1)
+}
+# entry_has +WORD -WORD...
+entry_has() {
+  [ -n "$entry" ] || { say 'no boot entry could be read; it is not compared'; return 0; }
+  for word; do
+    case " $(printf %s "$entry" | tr '\\t' ' ') " in
+      *" \${word#?} "*) [ "\${word%"\${word#?}"}" = + ] || stop "the boot entry still has \${word#?}; not rebooting" ;;
+      *) [ "\${word%"\${word#?}"}" = - ] || stop "the boot entry lacks \${word#?}; not rebooting" ;;
+    esac
+  done
+}
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+# What follows must run in a new boot if anything was changed in this one.
+after_reboot() {
+  [ -z "$root" ] || { rm -f "$state/pending"; return 0; }
+  if [ -e "$state/pending" ]; then boot_id >"$state/boot-id"; rm -f "$state/pending"; fi
+  [ -e "$state/boot-id" ] || return 0
+  if [ "$(cat "$state/boot-id")" != "$(boot_id)" ]; then rm -f "$state/boot-id"; return 0; fi
+  if [ "$reboot" = yes ]; then run systemctl reboot; else say 'Reboot the host, then run this script again.'; fi
+  exit 0
+}
+reboot=no
+`;
+
+/** The plan as a POSIX sh script: does only what is not done yet, may be stopped and run again, `--rollback` takes it back. */
+export function shellScript(plan: HostPlan): string {
+  const rebuild = plan.steps.filter(({ kind }) => kind === 'initramfs' || kind === 'boot-loader');
+  const undo = [...plan.steps].reverse().flatMap((step) => undoStep(step) ?? []);
+  const blocked = plan.diagnostics
+    .filter(({ kind }) => kind === 'blocked')
+    .map(({ message }) => `say ${shellQuote(message)}`);
+  return [
+    '#!/bin/sh',
+    `# Prepares ${comment(plan.host)} for GPUs. Run as root; again after a reboot. --reboot reboots when it is time,`,
+    '# --rollback takes everything back. Made by vmgpu.',
+    words,
+    ...(isBlocked(plan) ? [...blocked, "stop 'The plan is blocked; nothing was done.'", ''] : []),
+    '[ -n "$root" ] || [ "$(id -u)" = 0 ] || stop \'root is needed\'',
+    'prepare() {',
+    ...plan.steps.flatMap((step) => [`# ${comment(step.summary)}`, doStep(step)]),
+    'rm -f "$state/pending"',
+    '}',
+    'rollback() {',
+    ...undo,
+    ...rebuild.map(doStep),
+    'rm -f "$state/pending" "$state/boot-id"',
+    "say 'Taken back. Reboot the host to start without it.'",
+    '}',
+    'case $* in',
+    "'') prepare ;;",
+    '--reboot) reboot=yes; prepare ;;',
+    '--rollback) rollback ;;',
+    "*) stop 'usage: [--reboot | --rollback]' ;;",
+    'esac',
+    '',
+  ].join('\n');
+}
+
+/** One line, whatever the text: it comes after a `#`. */
+function comment(text: string): string {
+  return text.replace(/[\r\n]+/g, ' ');
+}
