@@ -1,18 +1,23 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { exitStatus, type Io, run } from '@vmgpu/cli';
+import { startPve } from '@vmgpu/simulators/pve';
 
 // The main job, on real input, with no cloud and no GPU: read hosts, judge them before and after preparation, and
-// render one intent as the native files of three platforms into out/.
+// render one intent as the native files of three platforms into out/; then plan, apply, read back and undo on a simulated
+// Proxmox VE cluster.
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'out');
 const terminal = process.stdout.isTTY === true;
+let env: Io['env'] = process.env;
 const io: Io = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stdout.write(text),
   readStdin: async () => '',
-  env: process.env,
+  get env() {
+    return env;
+  },
   cwd: root,
   terminal,
   width: Math.max(60, Math.min(process.stdout.columns ?? 100, 110)),
@@ -71,6 +76,35 @@ await scene([
   '-o',
   'out/jellyfin',
 ]);
+
+title('6. The same VM on a cluster: look first, apply, apply again, take it back');
+const pve = await startPve({ taskMs: 200 });
+try {
+  env = { ...process.env, VMGPU_CONFIG: 'out/config.yaml', DEMO_PVE_SECRET: 'admin-token-secret' };
+  writeFileSync(
+    join(out, 'config.yaml'),
+    `connections:
+  lab: { platform: proxmox, url: "${pve.url}", user: admin@pve, token: vmgpu, secret: { env: DEMO_PVE_SECRET } }
+`,
+  );
+  await scene([
+    'plan',
+    '-f',
+    'examples/jellyfin.yaml',
+    '--to',
+    'proxmox',
+    '--connection',
+    'lab',
+    '-o',
+    'out/plan.json',
+  ]);
+  await scene(['apply', 'out/plan.json']);
+  await scene(['apply', 'out/plan.json']);
+  await scene(['read', '--from', 'proxmox', '--connection', 'lab', 'jellyfin']);
+  await scene(['apply', 'out/plan.json', '--undo']);
+} finally {
+  await pve.close();
+}
 
 process.stdout.write(`
 Native files are in out/. What to try next:

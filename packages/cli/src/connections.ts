@@ -35,7 +35,7 @@ const proxmox = exactShape({
   /** Name of the API token; without one, `secret` is the user's password. */
   token: optional(text()),
   secret: secretReference,
-  /** Key of the second factor (base32), when the user has one. */
+  /** The current code of the second factor, when the user has one: a command that prints it. */
   totp: optional(secretReference),
   /** File with the cluster's CA certificate. */
   ca: optional(text()),

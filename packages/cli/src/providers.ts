@@ -1,4 +1,4 @@
-import type { Provider } from '@vmgpu/core';
+import { type Provider, VmgpuError } from '@vmgpu/core';
 import { type Connection, type ProxmoxConnection, revealSecret } from './connections.ts';
 import { readText } from './files.ts';
 import type { Io } from './io.ts';
@@ -9,14 +9,35 @@ export async function openProvider(connection: Connection, io: Io): Promise<Prov
     case 'proxmox':
       return openProxmox(connection, io);
     default:
-      throw new Error(`not wired: ${connection.platform}`);
+      throw new VmgpuError('unsupported', `vmgpu cannot talk to ${connection.platform} yet`, {
+        expected: 'proxmox',
+        hint: 'render native files instead: vmgpu render',
+      });
   }
 }
 
 async function openProxmox(connection: ProxmoxConnection, io: Io): Promise<Provider> {
-  void connection;
-  void io;
-  void readText;
-  void revealSecret;
-  throw new Error('not wired');
+  const { createProxmox } = await import('@vmgpu/proxmox');
+  const { url, user, token, ca, fingerprint, insecureSkipTlsVerify } = connection;
+  const secret = await revealSecret(connection.secret, io);
+  const { totp } = connection;
+  const tls = {
+    ...(ca === undefined ? {} : { ca: await readText(ca, io) }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(insecureSkipTlsVerify === undefined ? {} : { insecureSkipTlsVerify }),
+  };
+  return createProxmox({
+    url,
+    auth:
+      token === undefined
+        ? {
+            password: {
+              user,
+              secret,
+              ...(totp === undefined ? {} : { totp: async () => (await revealSecret(totp, io)).reveal() }),
+            },
+          }
+        : { token: { user, name: token, secret } },
+    ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  }) as Provider;
 }

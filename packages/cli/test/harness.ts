@@ -12,7 +12,7 @@ export interface Outcome {
 /** Runs a command line in this process, as a user would type it, with a captured terminal. */
 export async function vmgpu(
   words: readonly string[],
-  options: { stdin?: string; cwd?: string } = {},
+  options: { stdin?: string; cwd?: string; env?: Readonly<Record<string, string>> } = {},
 ): Promise<Outcome> {
   let out = '';
   let err = '';
@@ -24,7 +24,7 @@ export async function vmgpu(
       err += text;
     },
     readStdin: async () => options.stdin ?? '',
-    env: {},
+    env: options.env ?? {},
     cwd: options.cwd ?? root,
     terminal: false,
     width: 100,

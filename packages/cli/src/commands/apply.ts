@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { badInput, type Plan, type PlatformName, VmgpuError } from '@vmgpu/core';
 import type { Operation, OperationState } from '@vmgpu/core/engine';
 import type { Command, CommandInput } from '../command.ts';
@@ -43,7 +45,7 @@ export const apply: Command = {
     const planned = input.operands.length > 0 ? await readPlan(source, io) : undefined;
     const continued =
       input.flag('resume') || input.flag('undo') ? await readJournal(journalPath, io) : undefined;
-    if (!continued) await refuseUnfinished(journalPath, io);
+    const earlier = continued ? undefined : await setAside(journalPath, io);
     const platform = (continued?.plan.platform ??
       planned?.platform ??
       required(input.value('to'), '--to PLATFORM')) as PlatformName;
@@ -61,24 +63,29 @@ export const apply: Command = {
             ...options,
             onFailure: input.flag('keep') ? 'keep' : 'undo',
           });
-      return await report(operation, journalPath, input, io);
+      return await report(operation, journalPath, earlier, input, io);
     } finally {
       await provider.close?.();
     }
   },
 };
 
-async function report(operation: Operation, journal: string, input: CommandInput, io: Io) {
+async function report(
+  operation: Operation,
+  journal: string,
+  earlier: OperationState | undefined,
+  input: CommandInput,
+  io: Io,
+) {
   try {
     const result = await operation;
+    // A run that found everything done must not make the changes of the run before it unknown to --undo.
+    if (!result.changed && earlier) await journalFile(journal, io).save(earlier);
     if (input.json)
       io.out(`${JSON.stringify({ apiVersion: 'vmgpu/v1', kind: 'OperationResult', ...result }, null, 2)}\n`);
-    else
-      io.err(
-        result.changed
-          ? `next: vmgpu apply --undo takes it back (journal: ${journal})\n`
-          : 'everything was as wanted already\n',
-      );
+    else if (input.flag('undo')) io.err(result.changed ? 'taken back\n' : 'there was nothing to take back\n');
+    else if (result.changed) io.err(`next: vmgpu apply --undo takes it back (journal: ${journal})\n`);
+    else io.err('everything was as wanted already\n');
     for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
     return exitStatus.done;
   } catch (error) {
@@ -112,19 +119,22 @@ async function readPlan(file: string, io: Io): Promise<Plan> {
   return document as Plan;
 }
 
-/** A second apply beside an unfinished one would lose the first one's journal. */
-async function refuseUnfinished(path: string, io: Io): Promise<void> {
-  let state: OperationState;
-  try {
-    state = await readJournal(path, io);
-  } catch {
-    return;
-  }
-  if (state.status === 'succeeded') return;
+/**
+ * The journal of an earlier apply, which `--undo` may still need. Throws `bad-input` when that one did not end: a second
+ * apply beside it would lose what it had written down.
+ */
+async function setAside(path: string, io: Io): Promise<OperationState | undefined> {
+  const exists = await stat(resolve(io.cwd, path)).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return undefined;
+  const state = await readJournal(path, io);
+  if (state.status === 'succeeded') return state;
   throw badInput('an apply that did not end stands in the journal', {
     where: { file: path },
     found: `status ${state.status}`,
     expected: '--resume or --undo',
-    hint: `or begin anew with another --journal`,
+    hint: 'or begin anew with another --journal',
   });
 }
