@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+const conditions = ['@vmgpu/source', 'import', 'module', 'node', 'default'];
+
+/** The real components: one file at a time, and as long as they need. */
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ['e2e/**/*.e2e.ts'],
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
+    fileParallelism: false,
+    pool: 'forks',
+  },
+});
