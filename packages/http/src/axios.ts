@@ -79,6 +79,7 @@ async function send(client: AxiosInstance, request: HttpRequest): Promise<HttpRe
   });
   const response = {
     status: answer.status,
+    statusText: answer.statusText ?? '',
     url: request.url,
     text: answer.data ?? '',
     headers: Object.fromEntries(

@@ -32,6 +32,8 @@ export interface HttpRequest extends CallOptions {
 
 export interface HttpResponse {
   readonly status: number;
+  /** The reason phrase, where the binding knows it: older Proxmox VE says there what went wrong, and nowhere else. */
+  readonly statusText?: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** Where it came from, after redirects. */

@@ -13,7 +13,13 @@ export function withScrubbedErrors(port: HttpPort): HttpPort {
     async request(request) {
       const response = await port.request(request);
       if (response.status < 400) return response;
-      const clean = { ...response, text: scrub(response.text, secretsOf(request)) };
+      const secrets = secretsOf(request);
+      const { text, statusText } = response;
+      const clean = {
+        ...response,
+        text: scrub(text, secrets),
+        ...(statusText === undefined ? {} : { statusText: scrub(statusText, secrets) }),
+      };
       return { ...clean, json: <T>() => parseJson(request, clean) as T };
     },
   };

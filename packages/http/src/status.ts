@@ -9,6 +9,8 @@ export interface ErrorReading {
   readonly message?: string;
   readonly hint?: string;
   readonly retryable?: boolean;
+  /** Further facts for the error's `details`. */
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 export type ReadError = (response: HttpResponse) => ErrorReading | undefined;
 
@@ -61,6 +63,7 @@ function statusError(request: HttpRequest, response: HttpResponse, options: Stat
     .map((name) => headers[name.toLowerCase()])
     .find((value) => value !== undefined);
   const details: Partial<HttpErrorDetails> = {
+    ...reading.details,
     status,
     retryable: reading.retryable ?? code === 'unreachable',
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),

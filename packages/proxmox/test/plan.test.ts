@@ -119,7 +119,9 @@ describe('a new VM', () => {
         cpu: 'host,hidden=1',
       },
     });
-    expect(made.diagnostics).toEqual([]);
+    expect(made.diagnostics).toMatchObject([
+      { kind: 'approximated', code: 'proxmox.disk-size-rounded', path: 'spec.disks[1].size' },
+    ]);
   });
 
   it('binds the guest to the GPU’s NUMA node when it is known', () => {

@@ -1,20 +1,13 @@
-import type { Catalog } from '../model/gpu-board.ts';
-import type { GpuRequest, GpuSelector, GpuVm } from '../model/gpu-vm.ts';
-import { isHostTypeId } from '../model/vgpu-profile.ts';
-import type { Diagnostic } from '../spec/v1/diagnostic.ts';
+import type { GpuVm } from '../model/gpu-vm.ts';
+import type { Diagnostic, DiagnosticKind } from '../spec/v1/diagnostic.ts';
 import type { Plan } from '../spec/v1/plan.ts';
 import type { PlanOptions, Reading, Translator } from '../spec/v1/translator.ts';
 import { deepFreeze } from '../util/freeze.ts';
+import { leaveGpu, type SourceNames } from './leave-gpu.ts';
+import { leaveOptions } from './leave-options.ts';
+import { createSay, type Say } from './say.ts';
 
-export interface MigrationOptions extends Omit<PlanOptions, 'vm'> {
-  /**
-   * What the source platform's own names mean, where it did not say so itself: mapping, alias or resource name to a
-   * selector (`{ "gt1030": { "id": "10de:1d01" } }`).
-   */
-  readonly devices?: Readonly<Record<string, GpuSelector>>;
-  /** The same for type numbers, which belong to a driver branch: `{ "nvidia-593": "A10-4Q" }`. */
-  readonly profiles?: Readonly<Record<string, string>>;
-}
+export interface MigrationOptions extends Omit<PlanOptions, 'vm'>, Partial<SourceNames> {}
 
 /** A VM read from one platform and planned on another. */
 export interface Migration {
@@ -23,7 +16,7 @@ export interface Migration {
   /** The VM in neutral words, as it goes to the target. */
   readonly intent: GpuVm;
   readonly plan: Plan;
-  /** Everything that is lost, approximated or open on the way: from reading, from leaving, from planning. */
+  /** Everything that is lost, approximated or open on the way, what stands in the way first. */
   readonly report: readonly Diagnostic[];
 }
 
@@ -38,186 +31,76 @@ export function planMigration<Snapshot>(
   snapshot: Snapshot,
   options: MigrationOptions = {},
 ): Migration {
-  const { devices, profiles, ...planOptions } = options;
-  const left = leave(
-    from,
-    reading.intent,
-    { devices: devices ?? {}, profiles: profiles ?? {} },
-    options.catalog,
-  );
-  const plan = target.plan(left.intent, snapshot, planOptions);
+  const { devices = {}, profiles = {}, ...planOptions } = options;
+  const { diagnostics, say } = createSay();
+  const intent = leave(from, reading.intent, { devices, profiles }, options, say);
+  const plan = target.plan(intent, snapshot, planOptions);
+  // A reader says of each native setting that it was kept; here all of them are named once more, as left behind.
+  const read = reading.diagnostics.filter(({ code }) => code !== `${from}.kept-native`);
   return deepFreeze({
     from,
     to: target.platform,
-    intent: left.intent,
+    intent,
     plan,
-    report: [...reading.diagnostics, ...left.diagnostics, ...plan.diagnostics],
+    report: byWeight([...read, ...diagnostics, ...plan.diagnostics]),
   });
 }
 
-interface Names {
-  readonly devices: Readonly<Record<string, GpuSelector>>;
-  readonly profiles: Readonly<Record<string, string>>;
-}
-
-/** The intent without what belongs to the source platform, and a diagnostic for each thing left behind. */
+/** The intent without what belongs to the source platform; `say` hears of each thing left behind. */
 function leave(
   from: string,
   intent: GpuVm,
-  names: Names,
-  catalog: Catalog | undefined,
-): { intent: GpuVm; diagnostics: readonly Diagnostic[] } {
-  const diagnostics: Diagnostic[] = [];
-  const say = (kind: Diagnostic['kind'], code: string, path: string, message: string, remedy?: string) =>
-    diagnostics.push({
-      kind,
-      code: `migrate.${code}`,
-      path,
-      message,
-      ...(remedy === undefined ? {} : { remedy }),
-    });
-  const { providerOptions, gpus, ...spec } = intent.spec;
-  for (const [path, value] of leaves(providerOptions?.[from] ?? {}, `spec.providerOptions.${from}`)) {
-    say(
-      'lossy',
-      'provider-option',
-      path,
-      `only ${from} knows this setting (${shorten(value)}); it stays behind`,
-    );
-  }
-  for (const [index, disk] of (intent.spec.disks ?? []).entries()) {
+  names: SourceNames,
+  { catalog }: MigrationOptions,
+  say: Say,
+): GpuVm {
+  const { providerOptions = {}, gpus, disks = [], networks = [], ...rest } = intent.spec;
+  const { [from]: left = {}, ...others } = providerOptions;
+  leaveOptions(from, left, say);
+  for (const [index, { name, image }] of disks.entries()) {
     const about =
-      disk.image === undefined
-        ? ''
-        : ` and its image ${JSON.stringify(disk.image)} is named in ${from}'s terms`;
+      image === undefined ? '' : ` and its image ${JSON.stringify(image)} is named in ${from}'s terms`;
     say(
       'approximated',
       'disk-content',
       `spec.disks[${index}]`,
-      `disk ${JSON.stringify(disk.name)} is described, its content is not moved${about}`,
+      `disk ${JSON.stringify(name)} is described, its content is not moved${about}`,
       'copy the disk, or name an image of the target platform',
     );
   }
-  for (const [index, network] of (intent.spec.networks ?? []).entries()) {
+  for (const [index, { name }] of networks.entries()) {
     say(
       'approximated',
       'network-name',
       `spec.networks[${index}]`,
-      `network ${JSON.stringify(network.name)} is a name of ${from}`,
+      `network ${JSON.stringify(name)} is a name of ${from}`,
       'check that the target has a network of that name',
     );
   }
   const moved = gpus?.map((gpu, index) => leaveGpu(gpu, `spec.gpus[${index}]`, names, catalog, say));
-  const others = Object.entries(providerOptions ?? {}).filter(([platform]) => platform !== from);
   return {
-    intent: {
-      ...intent,
-      spec: {
-        ...spec,
-        ...(moved === undefined ? {} : { gpus: moved }),
-        ...(others.length === 0 ? {} : { providerOptions: Object.fromEntries(others) }),
-      },
+    ...intent,
+    spec: {
+      ...rest,
+      ...(intent.spec.disks === undefined ? {} : { disks }),
+      ...(intent.spec.networks === undefined ? {} : { networks }),
+      ...(moved === undefined ? {} : { gpus: moved }),
+      ...(Object.keys(others).length === 0 ? {} : { providerOptions: others }),
     },
-    diagnostics,
   };
 }
 
-type Say = (kind: Diagnostic['kind'], code: string, path: string, message: string, remedy?: string) => void;
+const weights: readonly DiagnosticKind[] = [
+  'blocked',
+  'unsupported',
+  'lossy',
+  'insecure',
+  'repaired',
+  'approximated',
+  'deprecated',
+];
 
-function leaveGpu(
-  gpu: GpuRequest,
-  path: string,
-  names: Names,
-  catalog: Catalog | undefined,
-  say: Say,
-): GpuRequest {
-  if (gpu.mode === 'passthrough') {
-    return { ...gpu, device: leaveSelector(gpu.device, `${path}.device`, names, say) ?? gpu.device };
-  }
-  const { device, ...rest } = gpu;
-  const profile = leaveProfile(gpu.profile, `${path}.profile`, names, catalog, say);
-  // A vGPU needs no device: a name that means nothing on the target is left out rather than carried along.
-  const selector = device && leaveSelector(device, `${path}.device`, names, say);
-  return { ...rest, profile, ...(selector === undefined ? {} : { device: selector }) };
-}
-
-/** Undefined when nothing of the selector means anything elsewhere. */
-function leaveSelector(selector: GpuSelector, path: string, names: Names, say: Say): GpuSelector | undefined {
-  const { name, address, ...portable } = { ...selector, ...(names.devices[selector.name ?? ''] ?? {}) };
-  if (portable.id !== undefined || portable.board !== undefined) {
-    if (name !== undefined)
-      say(
-        'approximated',
-        'device-name',
-        `${path}.name`,
-        `the name ${JSON.stringify(name)} stays behind; the device goes by its id`,
-      );
-    if (address !== undefined)
-      say(
-        'approximated',
-        'device-address',
-        `${path}.address`,
-        `the address ${address} belongs to one host; any device of that id will do`,
-      );
-    return portable;
-  }
-  say(
-    'blocked',
-    'device-unknown',
-    path,
-    `what ${JSON.stringify(name ?? address)} is cannot be told from what was read`,
-    'say which device it is (--device NAME=10de:2236), or read the VM together with its inventory',
-  );
-  return undefined;
-}
-
-function leaveProfile(
-  profile: string,
-  path: string,
-  names: Names,
-  catalog: Catalog | undefined,
-  say: Say,
-): string {
-  const mapped = names.profiles[profile];
-  if (mapped !== undefined) return mapped;
-  const number = /^nvidia-(\d+)$/.exec(profile)?.[1];
-  if (number === undefined || !isHostTypeId(profile)) return profile;
-  const known = catalog?.boards
-    .flatMap((board) => board.ids.flatMap((id) => catalog.profilesById(id)))
-    .find((candidate) => candidate.typeId === Number(number));
-  if (known === undefined) {
-    const remedy = `say which profile it is (--profile ${profile}=A10-4Q)`;
-    say(
-      'blocked',
-      'profile-unknown',
-      path,
-      `${profile} is a number of one driver branch; its name is not known`,
-      remedy,
-    );
-    return profile;
-  }
-  say(
-    'approximated',
-    'profile-by-number',
-    path,
-    `${profile} is ${known.name} in the driver branches the catalogue knows; numbers may differ between branches`,
-    'check it on the host: vmgpu inspect',
-  );
-  return known.name;
-}
-
-/** Every value at the end of a path, in document order. */
-function* leaves(value: unknown, path: string): Generator<readonly [string, unknown]> {
-  if (Array.isArray(value) && value.length > 0) {
-    for (const [index, item] of value.entries()) yield* leaves(item, `${path}[${index}]`);
-  } else if (typeof value === 'object' && value !== null && Object.keys(value).length > 0) {
-    for (const [key, item] of Object.entries(value)) yield* leaves(item, `${path}.${key}`);
-  } else if (path.split('.').length > 3 || typeof value !== 'object') {
-    yield [path, value];
-  }
-}
-
-function shorten(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+/** What a person must decide first; within one kind, the order in which it was found. */
+function byWeight(report: readonly Diagnostic[]): readonly Diagnostic[] {
+  return [...report].sort((a, b) => weights.indexOf(a.kind) - weights.indexOf(b.kind));
 }

@@ -42,6 +42,7 @@ export {
   type ProxmoxStorage,
   type ProxmoxVm,
   parseSnapshot,
+  type SnapshotGap,
 } from './snapshot.ts';
 export {
   type ResolvedHostPci,

@@ -4,7 +4,7 @@ import type { Report } from './diagnostics.ts';
 import { type HostPci, hostPciOf, withoutDefaults } from './hostpci.ts';
 import { gpuClassifier } from './hostpci-slots.ts';
 import { companionsOf, functionsAt, itemId, type ProxmoxNode } from './inventory.ts';
-import { entriesFor } from './mapping.ts';
+import { entriesFor, type MappingEntry } from './mapping.ts';
 import { canonicalOption, type VmOptions } from './option-text.ts';
 import type { HostPciOptions } from './provider-options.ts';
 import type { ProxmoxSnapshot } from './snapshot.ts';
@@ -76,11 +76,11 @@ function readGpu(
 ) {
   const { host, mapping: mappingId, mdev, pcie = false, ...rest } = withoutDefaults(device);
   const mapping = snapshot?.mappings?.find(({ id }) => id === mappingId);
-  const paths =
-    host?.split(';') ?? (mapping ? entriesFor(mapping, node?.name) : []).map((entry) => entry.path);
+  const entries = host === undefined && mapping ? entriesFor(mapping, node?.name) : [];
+  const paths = host?.split(';') ?? entries.map((entry) => entry.path);
   const items = node?.pci ?? [];
   const first = functionsAt(items, paths[0] ?? 'none')[0];
-  const id = first && itemId(first);
+  const id = first ? itemId(first) : mappedId(entries);
   const selector = {
     ...(id === undefined ? {} : { id }),
     ...(mappingId === undefined ? {} : { name: mappingId }),
@@ -123,6 +123,12 @@ function readGpu(
   }
   const request: GpuRequest = { name, mode: 'passthrough', device: device_, ...companions };
   return { request, keys };
+}
+
+/** What a mapping itself says its devices are; undefined when its entries do not agree. */
+function mappedId(entries: readonly MappingEntry[]): string | undefined {
+  const [first, ...rest] = entries;
+  return rest.every(({ id }) => id === first?.id) ? first?.id : undefined;
 }
 
 /** Why a value that can be read still names no device that there can be. */

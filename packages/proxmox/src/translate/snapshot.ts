@@ -28,6 +28,16 @@ export interface ProxmoxSnapshot {
   readonly storages?: readonly ProxmoxStorage[];
   /** Who will apply the plan. */
   readonly caller?: ProxmoxCaller;
+  /** What could not be read although it would have been of use. */
+  readonly gaps?: readonly SnapshotGap[];
+}
+
+export interface SnapshotGap {
+  /** Where in the snapshot something is missing: `nodes.pve2.pci`. */
+  readonly path: string;
+  readonly why: string;
+  /** The right that would show it: `Sys.Audit on /`. */
+  readonly needs?: string;
 }
 
 export interface ProxmoxVm {
@@ -117,6 +127,7 @@ const schema = shape({
   ),
   storages: optional(list(shape({ storage: text(), content: text() }))),
   caller: optional(shape({ user: text(), privileges: optional(dictionary(list(text()))) })),
+  gaps: optional(list(shape({ path: text(), why: text(), needs: optional(text()) }))),
 });
 
 /**

@@ -22,6 +22,8 @@ export interface SnippetState {
   readonly storage: string;
   readonly file: string;
   readonly content: string;
+  /** Node on which the VM will look for it, when the plan knows. */
+  readonly node?: string;
 }
 
 export function stepsOf(
@@ -51,7 +53,11 @@ export function stepsOf(
   const { userData } = intent.spec;
   if (userData !== undefined) {
     const snippet = snippetOf(intent.metadata.name, native);
-    const content: SnippetState = { ...snippet, content: userData };
+    const content: SnippetState = {
+      ...snippet,
+      content: userData,
+      ...(state.node === undefined ? {} : { node: state.node }),
+    };
     before.push({
       id: `snippet/${snippet.file}`,
       kind: 'proxmox.snippet',

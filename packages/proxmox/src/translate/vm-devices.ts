@@ -80,10 +80,17 @@ export function diskOptions(spec: GpuVmSpec, native: ProxmoxOptions, context: Co
       );
     }
     if (storage === undefined) return;
+    const bytes = parseBytes(disk.size ?? '0');
+    if (volume === undefined && bytes % 2 ** 30 !== 0) {
+      context.report.add(
+        'approximated',
+        'disk-size-rounded',
+        `${path}.size`,
+        `Proxmox VE makes disks of whole GiB: ${disk.size} becomes ${toGiB(bytes)} GiB`,
+      );
+    }
     options[slot] =
-      volume === undefined
-        ? `${storage}:${toGiB(parseBytes(disk.size ?? '0'))}`
-        : `${storage}:0,import-from=${volume}`;
+      volume === undefined ? `${storage}:${toGiB(bytes)}` : `${storage}:0,import-from=${volume}`;
   });
   const scsi = disks.some((disk) => !isSlot(disk.name) || disk.name.startsWith('scsi'));
   return { ...options, ...(context.create && scsi ? { scsihw: 'virtio-scsi-single' } : {}) };

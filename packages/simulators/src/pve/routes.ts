@@ -1,5 +1,6 @@
-import { type Caller, logIn, permissions, privilegesOn } from './access.ts';
+import { type Caller, demand, logIn, permissions, privilegesOn } from './access.ts';
 import type { Params } from './body.ts';
+import { refuse } from './failure.ts';
 import { findNode, listMdevs, listPci, nodeStatus, report } from './hardware.ts';
 import { createMapping, deleteMapping, getMapping, listMappings, updateMapping } from './mapping.ts';
 import type { ClusterState } from './state.ts';
@@ -100,7 +101,9 @@ const routes: readonly (readonly [string, string, Handler])[] = [
         version: '11.0+pve2',
       })),
   ],
+  ['GET', '/storage', (call) => visibleStorages(call)],
   ['GET', '/nodes/{node}/storage', (call) => storages(call)],
+  ['GET', '/nodes/{node}/storage/{storage}/content', (call) => storageContent(call)],
   ['GET', '/nodes/{node}/network', () => [{ iface: 'vmbr0', type: 'bridge', active: 1 }]],
   ['GET', '/nodes/{node}/qemu', (call) => listVms(vmCall(call))],
   ['POST', '/nodes/{node}/qemu', (call) => createVm(vmCall(call), call.params)],
@@ -189,8 +192,22 @@ function nextId(state: ClusterState, params: Params): string {
 
 function storages(call: RouteCall): unknown {
   node(call);
-  return call.state.storages.filter(({ storage }) => {
-    const own = privilegesOn(call.state, call.caller, `/storage/${storage}`);
+  return visibleStorages(call);
+}
+
+function visibleStorages({ state, caller }: RouteCall) {
+  return state.storages.filter(({ storage }) => {
+    const own = privilegesOn(state, caller, `/storage/${storage}`);
     return own.has('Datastore.Audit') || own.has('Datastore.AllocateSpace');
   });
+}
+
+/** Snippets that the scenario puts there; nothing else lies on a simulated storage. */
+function storageContent(call: RouteCall): unknown {
+  node(call);
+  const { storage = '' } = call.path;
+  demand(call.state, call.caller, `/storage/${storage}`, ['Datastore.Audit', 'Datastore.AllocateSpace'], true);
+  const found = call.state.storages.find((one) => one.storage === storage);
+  if (!found) throw refuse(`storage '${storage}' does not exist\n`);
+  return (found.snippets ?? []).map((file) => ({ volid: `${storage}:snippets/${file}`, content: 'snippets' }));
 }

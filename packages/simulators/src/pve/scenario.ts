@@ -5,7 +5,15 @@ export interface Scenario {
   readonly nodes: readonly NodeScenario[];
   readonly mappings: readonly MappingState[];
   readonly users: readonly UserScenario[];
-  readonly storages: readonly { readonly storage: string; readonly content: string; readonly type: string }[];
+  readonly storages: readonly StorageScenario[];
+}
+
+export interface StorageScenario {
+  readonly storage: string;
+  readonly content: string;
+  readonly type: string;
+  /** Names of snippet files that lie there. */
+  readonly snippets?: readonly string[];
 }
 
 export interface NodeScenario {

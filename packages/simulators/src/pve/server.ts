@@ -40,6 +40,8 @@ export interface PveOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** How long tasks run, in milliseconds of real time; default 0, so that they are over when they are first looked at. */
   readonly taskMs?: number;
+  /** The cluster's time, in milliseconds since 1970; default: the real one. */
+  readonly now?: () => number;
   /** Asked for every request, with its number from 1. */
   readonly fault?: (request: {
     readonly method: string;
@@ -134,7 +136,7 @@ export async function startPve(options: PveOptions = {}): Promise<PveSimulator> 
     known: (caller: Caller) => void,
     failTask: string | undefined,
   ): unknown {
-    const now = Date.now();
+    const now = options.now?.() ?? Date.now();
     if (isLogin(method, path)) return logIn(state, params, now);
     const caller = authenticate(state, request.headers, method, now);
     known(caller);

@@ -1,4 +1,4 @@
-import { refuse } from './failure.ts';
+import { badParameters } from './failure.ts';
 import type { ClusterState, TaskState } from './state.ts';
 
 /** Starts a worker. The work is done when it ends; what it throws becomes the exit status, as with PVE::RPCEnvironment. */
@@ -89,6 +89,6 @@ export function stopTask(state: ClusterState, node: string, upid: string, now: n
 
 function findTask(state: ClusterState, node: string, upid: string): TaskState {
   const task = state.tasks.find((one) => one.upid === upid && one.node === node);
-  if (!task) throw refuse('Parameter verification failed.\n', 400);
+  if (!task) throw badParameters({ upid: 'no such task' });
   return task;
 }
