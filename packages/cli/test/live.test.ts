@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PveSimulator, startPve } from '@vmgpu/simulators/pve';
@@ -15,6 +15,7 @@ let env: Record<string, string>;
 beforeEach(async () => {
   pve = await startPve();
   directory = mkdtempSync(join(tmpdir(), 'vmgpu-live-'));
+  copyFileSync(join(root, 'examples/jellyfin.yaml'), join(directory, vm));
   writeFileSync(
     join(directory, 'config.yaml'),
     `connections:
@@ -29,7 +30,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const vm = join(root, 'examples/jellyfin.yaml');
+const vm = 'vm.yaml';
 const run = (...words: string[]) => vmgpu(words, { env, cwd: directory });
 const made = () => ({
   vms: pve.state.vms.map((one) => one.config.name),

@@ -3,7 +3,7 @@ import type { Consent, HostGoal, HostPlan } from '@vmgpu/host-prep/plan';
 import { printArtifact } from '../artifact-text.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { readText, writeText } from '../files.ts';
-import { exitStatus, type Io } from '../io.ts';
+import { exitStatus } from '../io.ts';
 import { type Palette, palette, printable } from '../style.ts';
 import { describeDiagnostics } from './render.ts';
 

@@ -206,8 +206,17 @@ function visibleStorages({ state, caller }: RouteCall) {
 function storageContent(call: RouteCall): unknown {
   node(call);
   const { storage = '' } = call.path;
-  demand(call.state, call.caller, `/storage/${storage}`, ['Datastore.Audit', 'Datastore.AllocateSpace'], true);
+  demand(
+    call.state,
+    call.caller,
+    `/storage/${storage}`,
+    ['Datastore.Audit', 'Datastore.AllocateSpace'],
+    true,
+  );
   const found = call.state.storages.find((one) => one.storage === storage);
   if (!found) throw refuse(`storage '${storage}' does not exist\n`);
-  return (found.snippets ?? []).map((file) => ({ volid: `${storage}:snippets/${file}`, content: 'snippets' }));
+  return (found.snippets ?? []).map((file) => ({
+    volid: `${storage}:snippets/${file}`,
+    content: 'snippets',
+  }));
 }
