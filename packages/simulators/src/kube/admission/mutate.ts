@@ -1,0 +1,12 @@
+import type { Dict } from '../types.ts';
+
+/** What KubeVirt's mutating webhooks fill in: architecture, machine type, firmware identity, resources. */
+export function fillDefaults(spec: Dict, defaultArchitecture: string, makeUid: () => string): void {
+  spec.architecture ??= defaultArchitecture;
+  const domain = spec.domain;
+  if (domain === undefined) return;
+  domain.machine = { type: spec.architecture === 'arm64' ? 'virt' : 'q35', ...domain.machine };
+  domain.firmware = { uuid: makeUid(), serial: makeUid(), ...domain.firmware };
+  domain.resources ??= {};
+  domain.devices ??= {};
+}
