@@ -1,1 +1,11 @@
+export { createKubePort, type KubePortOptions } from './client/create-port.ts';
+export type * from './client/port.ts';
+export type { PowerAction } from './client/power.ts';
+export { type KubeResource, resources as kubeResources } from './client/resources.ts';
+export { platformClusterRole, tenantClusterRole } from './client/roles.ts';
+export type { KubeErrorDetails, RefusalCause } from './client/status.ts';
+export type { KubeRequest, KubeResponse, KubeTransport } from './client/transport.ts';
+export type { Kubeconfig } from './client-node/kubeconfig.ts';
+export { createKubeVirt, type KubeVirtLive, type KubeVirtSettings } from './provider.ts';
+export type { WaitTimes } from './steps/tools.ts';
 export * from './translate/index.ts';

@@ -257,12 +257,12 @@ describe('names that are surer than the prediction', () => {
     );
   });
 
-  it('a VM cannot be split over nodes, and waits when all are taken', () => {
+  it('a VM cannot be split over nodes, and is refused when all are taken', () => {
     const three = intentOf({ memory: '8GiB', gpus: [{ ...passthrough, count: 3 }] });
     const nodes = [node('n1', { [a10]: '2' }), node('n2', { [a10]: '2' })];
     expect(codes(plan(three, { nodes }))).toContain('blocked kubevirt.no-node-fits');
     const taken = [node('n1', { [a10]: '1' }, { [a10]: 1 })];
-    expect(codes(plan(intentOf(spec), { nodes: taken }))).toContain('approximated kubevirt.no-node-free');
+    expect(codes(plan(intentOf(spec), { nodes: taken }))).toContain('blocked kubevirt.no-node-free');
   });
 });
 

@@ -16,7 +16,7 @@ const containerResources = new Set(['nvidia.com/gpu', 'gpu.intel.com/i915', 'gpu
 export function checkResources(
   resolved: readonly ResolvedGpu[],
   snapshot: KubeVirtSnapshot,
-  preparesNodes: boolean,
+  { preparesNodes, holdsGpus }: { readonly preparesNodes: boolean; readonly holdsGpus: boolean },
   report: Report,
 ): void {
   for (const { resource, path, request } of resolved) {
@@ -70,7 +70,7 @@ export function checkResources(
       );
   }
   if (absent || wanted.size === 0) return;
-  checkFit(wanted, snapshot.nodes, report);
+  checkFit(wanted, snapshot.nodes, holdsGpus, report);
 }
 
 type Wanted = ReadonlyMap<string, { readonly count: number; readonly path: string }>;
@@ -89,7 +89,7 @@ function countByResource(resolved: readonly ResolvedGpu[]): Wanted {
 }
 
 /** All devices of a VM must come from one node. */
-function checkFit(wanted: Wanted, nodes: readonly KubeVirtNode[], report: Report): void {
+function checkFit(wanted: Wanted, nodes: readonly KubeVirtNode[], holdsGpus: boolean, report: Report): void {
   const has = (node: KubeVirtNode, resource: string) => Number(node.allocatable[resource] ?? 0);
   const fits = (room: (node: KubeVirtNode, resource: string) => number) =>
     nodes.some(
@@ -103,10 +103,18 @@ function checkFit(wanted: Wanted, nodes: readonly KubeVirtNode[], report: Report
   if (!fits(has)) {
     const message = `no ready node has ${list} (${per}), and a VM cannot be split`;
     report('blocked', 'no-node-fits', first?.path ?? 'spec.gpus', message, 'ask for fewer devices');
-  } else if (!fits((node, resource) => has(node, resource) - (node.allocated[resource] ?? 0))) {
-    const message = `no ready node has ${list} free now; the VM waits until one has`;
-    report('approximated', 'no-node-free', first?.path ?? 'spec.gpus', message);
+    return;
   }
+  // What is in use may be in use by this VM.
+  const free = (node: KubeVirtNode, resource: string) =>
+    has(node, resource) - (node.allocated[resource] ?? 0);
+  if (holdsGpus || fits(free)) return;
+  const places = nodes
+    .flatMap((node) => [...wanted.keys()].map((resource) => [node, resource] as const))
+    .filter(([node, resource]) => has(node, resource) > 0)
+    .map(([node, resource]) => `${node.name} ${free(node, resource)} of ${has(node, resource)} ${resource}`);
+  const message = `no ready node has ${list} free now (${places.join(', ')}): the VM would wait`;
+  report('blocked', 'no-node-free', first?.path ?? 'spec.gpus', message, 'free devices, then plan again');
 }
 
 /** What the finished VM says that will not work well with GPUs. */

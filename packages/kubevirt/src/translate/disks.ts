@@ -105,8 +105,10 @@ export function readDisk(
   const claim = textAt(volume, 'persistentVolumeClaim', 'claimName');
   if (claim) return { disk: { name, image: claim } };
   const dataVolume = textAt(volume, 'dataVolume', 'name');
+  if (dataVolume === undefined) return undefined;
   const template = templates.find((item) => textAt(item, 'metadata', 'name') === dataVolume);
-  if (dataVolume === undefined || template === undefined) return undefined;
+  // A DataVolume of its own fills a PVC of its name.
+  if (template === undefined) return { disk: { name, image: dataVolume } };
   const size =
     fromQuantity(at(template, 'spec', 'storage', 'resources', 'requests', 'storage')) ??
     fromQuantity(at(template, 'spec', 'pvc', 'resources', 'requests', 'storage'));

@@ -32,5 +32,6 @@ export {
   type OfflineOptions,
   offlineSnapshot,
   parseSnapshot,
+  type SnapshotGap,
 } from './snapshot.ts';
 export { atLeast } from './version.ts';

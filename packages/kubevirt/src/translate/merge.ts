@@ -48,6 +48,49 @@ function mergeList(
   return result;
 }
 
+/**
+ * The object without what a step has put in: values go back to what they were `before`, list items that were not there go,
+ * and everything that others have added since stays.
+ */
+export function unmergeKubeVirt(now: Manifest, before: Manifest, managed: Manifest): Manifest {
+  return unmergeObject(now, before, managed) as Manifest;
+}
+
+function unmergeObject(now: Json, before: Json, managed: Json): Json {
+  const result: Record<string, unknown> = { ...now };
+  for (const [key, value] of Object.entries(managed)) {
+    const old = before[key];
+    const current = now[key];
+    let back: unknown = old;
+    if (Array.isArray(value)) {
+      back = unmergeList(Array.isArray(current) ? current : [], Array.isArray(old) ? old : [], value);
+    } else if (isObject(value) && isObject(current)) {
+      back = unmergeObject(current, isObject(old) ? old : {}, value);
+    }
+    // What was not there and holds nothing of others either goes.
+    const isEmpty = Array.isArray(back)
+      ? back.length === 0
+      : isObject(back) && Object.keys(back).length === 0;
+    if (back === undefined || (isEmpty && old === undefined)) delete result[key];
+    else result[key] = back;
+  }
+  return result;
+}
+
+function unmergeList(
+  now: readonly unknown[],
+  before: readonly unknown[],
+  managed: readonly unknown[],
+): readonly unknown[] {
+  const ours = new Set(managed.map(identity));
+  const old = new Map(before.map((item) => [identity(item), item]));
+  return now.flatMap((item) => {
+    const key = identity(item);
+    if (!ours.has(key)) return [item];
+    return old.has(key) ? [old.get(key)] : [];
+  });
+}
+
 /** What makes two list items the same one: selector of a device, selector of nodes, name, or the whole value. */
 function identity(item: unknown): string {
   if (!isObject(item)) return JSON.stringify(item);

@@ -44,8 +44,14 @@ export function plan(intent: GpuVm, snapshot: KubeVirtSnapshot, options: PlanOpt
   checkNames(own, resolved, report);
   const platform = platformSteps(intent, snapshot, own, resolved, options, report);
   const vm = vmSteps(intent, snapshot, own, resolved, options, report);
+  if (resolved.length > 0) checkKnown(snapshot, platform, options, report);
   const preparesNodes = platform.some(({ kind }) => kind !== 'kubevirt.config');
-  checkResources(resolved, snapshot, preparesNodes, report);
+  const target = vm.at(-1)?.target;
+  const holdsGpus =
+    snapshot.virtualMachines?.some(
+      ({ metadata }) => metadata?.name === target?.name && metadata?.namespace === target?.in,
+    ) ?? false;
+  checkResources(resolved, snapshot, { preparesNodes, holdsGpus }, report);
   const steps = [...platform, ...vm].filter(
     ({ scope }) => options.scope === undefined || scope === options.scope,
   );
@@ -55,11 +61,40 @@ export function plan(intent: GpuVm, snapshot: KubeVirtSnapshot, options: PlanOpt
     kind: 'Plan',
     platform: 'kubevirt',
     platformVersion: snapshot.version,
-    vm: vm.at(-1)?.target.name ?? intent.metadata.name,
+    vm: target?.name ?? intent.metadata.name,
     steps: steps.map((step) => withNeeds(step, ids)),
     diagnostics,
     requirements: hostRequirements(intent, resolved),
   });
+}
+
+/** What a plan of scope `vm` cannot bring about itself, and what nobody could look at. */
+function checkKnown(
+  snapshot: KubeVirtSnapshot,
+  platform: readonly Step[],
+  { scope }: PlanOptions,
+  report: Report,
+): void {
+  const { existing, kind, name, namespace } = configObject(snapshot);
+  const config = platform.find((step) => step.kind === 'kubevirt.config');
+  if (scope === 'vm' && existing && config) {
+    const message = `${kind} ${namespace}/${name} has to be changed first: ${config.summary}`;
+    report(
+      'blocked',
+      'not-permitted',
+      'spec.gpus',
+      message,
+      'an administrator applies the plan of scope platform',
+    );
+  }
+  for (const { what, why } of snapshot.gaps ?? []) {
+    report(
+      'approximated',
+      'not-read',
+      'spec.gpus',
+      `${what} could not be read, so nothing is checked against them: ${why}`,
+    );
+  }
 }
 
 function withNeeds({ needs = [], ...step }: Step, ids: ReadonlySet<string>): Step {

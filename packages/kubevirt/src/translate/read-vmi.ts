@@ -31,6 +31,8 @@ export function readVmi(vmi: Json, templates: readonly Json[], namespace: string
         : textAt(network, 'multus', 'networkName') === name;
     return same && /^[A-Za-z0-9_-]{1,63}$/.test(name) ? [{ name }] : [];
   });
+  const noNetwork =
+    listAt(vmi, 'networks').length === 0 && at(domain, 'devices', 'autoattachPodInterface') === false;
   const mapping = at(domain, 'cpu', 'numa', 'guestMappingPassthrough') !== undefined;
   const hidden = at(domain, 'features', 'kvm', 'hidden');
   return {
@@ -43,7 +45,7 @@ export function readVmi(vmi: Json, templates: readonly Json[], namespace: string
       numa: mapping ? { gpuAffinity: 'preferred' } : undefined,
       hideHypervisor: typeof hidden === 'boolean' ? hidden : undefined,
       disks: disks.length > 0 ? disks : undefined,
-      networks: networks.length > 0 ? networks : undefined,
+      networks: networks.length > 0 || noNetwork ? networks : undefined,
       userData: readUserData(vmi),
     }) as Partial<GpuVmSpec>,
     dataVolumes,

@@ -65,7 +65,18 @@ export interface KubeVirtSnapshot {
   /** VMs and VMIs that plans may be about. */
   readonly virtualMachines?: readonly Manifest[];
   readonly storageClasses?: readonly string[];
+  /** Release of the API server: `v1.36.2`. */
+  readonly serverVersion?: string;
+  /** What could not be read, for lack of rights or because nobody answers. */
+  readonly gaps?: readonly SnapshotGap[];
   readonly hosts: readonly HostInventory[];
+}
+
+/** Something of the cluster that the snapshot does not know. */
+export interface SnapshotGap {
+  readonly what: string;
+  /** In the platform's words. */
+  readonly why: string;
 }
 
 export type OfflineOptions = Partial<Omit<KubeVirtSnapshot, 'apiVersion' | 'kind' | 'platform'>>;
@@ -118,6 +129,8 @@ const snapshotSchema = shape({
   ),
   virtualMachines: optional(list(manifest)),
   storageClasses: optional(list(text())),
+  serverVersion: optional(text()),
+  gaps: optional(list(shape({ what: text(), why: text() }))),
   hosts: list(shape({ host: text(), gpus: list(anything()) })),
 });
 

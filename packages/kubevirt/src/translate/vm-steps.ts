@@ -39,7 +39,6 @@ export function vmSteps(
     return { ...gpu, ...claimOf(claim === undefined ? claims.get(gpu)?.claims : [claim]) };
   });
   const entries = [...claims.values()].map(({ entry }) => entry);
-  const before = existing === undefined ? {} : { before: existing };
   const objects = [...claims.values()].map(({ template }) => template);
   const target = { name, in: namespace };
   const base = { scope: 'vm', reversible: true } as const;
@@ -68,6 +67,7 @@ export function vmSteps(
   checkVm(intent, built.manifest, resolved, snapshot, report);
   objects.push(...(built.secret ? [built.secret] : []), ...built.dataVolumes);
   const { kind = 'VirtualMachine', metadata } = built.manifest;
+  const present = existing ?? sameNamed(snapshot, built.manifest);
   return [
     ...objects.map(objectStep),
     {
@@ -75,13 +75,24 @@ export function vmSteps(
       id: `vm/${metadata?.namespace ?? namespace}/${metadata?.name ?? name}`,
       kind: 'kubevirt.virtual-machine',
       target: { type: kind, name: metadata?.name ?? name, in: metadata?.namespace ?? namespace },
-      ...before,
+      ...(present === undefined ? {} : { before: present && sameFields(present, built.manifest) }),
       after: built.manifest,
-      risk: existing === undefined ? 'none' : 'vm-restart',
-      summary: `${existing === undefined ? 'create' : 'update'} ${kind} ${namespace}/${name}${placed.length > 0 ? ` with ${listGpus(placed)}` : ''}`,
+      risk: present ? 'vm-restart' : 'none',
+      summary: `${present ? 'update' : 'create'} ${kind} ${namespace}/${name}${placed.length > 0 ? ` with ${listGpus(placed)}` : ''}`,
       needs: ['config', ...objects.map(objectId)],
     },
   ];
+}
+
+/** The VM of that name; null when there is none, undefined when the snapshot has not looked. */
+function sameNamed({ virtualMachines }: KubeVirtSnapshot, { kind, metadata }: Manifest) {
+  const found = virtualMachines?.find(
+    (vm) =>
+      (vm.kind ?? kind) === kind &&
+      vm.metadata?.name === metadata?.name &&
+      vm.metadata?.namespace === metadata?.namespace,
+  );
+  return virtualMachines && (found ?? null);
 }
 
 function claimOf(claims: PlacedGpu['claims']): Pick<PlacedGpu, 'claims'> {

@@ -60,6 +60,8 @@ export function buildVm(
       interfaces: filled(networks.map(({ iface }) => iface)),
       gpus: filled(lists.gpus),
       hostDevices: filled(lists.hostDevices),
+      // Without it KubeVirt gives a VM that names no network the pod's.
+      autoattachPodInterface: spec.networks?.length === 0 ? false : undefined,
     }),
     evictionStrategy: placed.length > 0 ? 'None' : undefined,
     networks: filled(networks.map(({ network }) => network)),
