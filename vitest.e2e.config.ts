@@ -10,6 +10,8 @@ export default defineConfig({
     include: ['e2e/**/*.e2e.ts'],
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,
+    // An emulated machine can crash (e2e/hostvm/README.md): one more try, on a fresh one.
+    retry: 1,
     fileParallelism: false,
     pool: 'forks',
   },

@@ -4,7 +4,7 @@ import { hostFactsFromText } from '@vmgpu/host-prep/facts';
 import { planHost } from '@vmgpu/host-prep/plan';
 import { assessHost } from '@vmgpu/host-prep/readiness';
 import { renderHostPlan } from '@vmgpu/host-prep/render';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bootHost, buildImage, type TestHost } from './host.ts';
 
 // A real kernel, a real boot loader, a real reboot: from "not ready" to "ready" by nothing but what vmgpu read and wrote.
@@ -14,11 +14,12 @@ const cards = ['0000:01:00.0', '0000:02:00.0', '0000:03:00.0', '0000:03:00.1'];
 describe('a Debian host with an AMD IOMMU, two A10s and an A6000 with audio', () => {
   let host: TestHost;
 
-  beforeAll(() => {
-    buildImage();
+  beforeAll(() => buildImage());
+  // For each try, since what a test leaves behind is what it tests.
+  beforeEach(() => {
     host = bootHost('e2e-prepare', ['--iommu', 'amd']);
   });
-  afterAll(() => host?.down());
+  afterEach(() => host?.down());
 
   const read = () => hostFactsFromText(host.ssh('sh -s', captureScript), { file: 'e2e-prepare' });
   const judge = () => assessHost(read(), { mode: 'vm-passthrough', catalog });

@@ -11,6 +11,8 @@ export function describeInventory(platform: string, snapshot: unknown): Inventor
   switch (platform) {
     case 'proxmox':
       return { rows: proxmoxRows(snapshot as ProxmoxLike), remarks: [] };
+    case 'kubevirt':
+      return kubevirtTable(snapshot as KubeVirtLike);
     default:
       return { rows: [], remarks: [`no table for ${platform} yet; --json prints the whole snapshot`] };
   }
@@ -69,4 +71,35 @@ function proxmoxRows({ nodes, mappings = [], vms = [] }: ProxmoxLike): Row[] {
 function mapsTo(entry: string, node: string, address: string): boolean {
   const parts = Object.fromEntries(entry.split(',').map((part) => part.split('=', 2) as [string, string]));
   return parts.node === node && (parts.path === address || address.startsWith(`${parts.path}.`));
+}
+
+interface KubeVirtLike {
+  readonly nodes?: readonly {
+    readonly name: string;
+    readonly ready: boolean;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly allocatable: Readonly<Record<string, string>>;
+    readonly allocated: Readonly<Record<string, number>>;
+  }[];
+  readonly gaps?: readonly { readonly what?: string; readonly why?: string }[];
+}
+
+/** One row for each GPU resource that a node publishes. */
+function kubevirtTable({ nodes = [], gaps = [] }: KubeVirtLike): InventoryTable {
+  const rows = nodes.flatMap(({ name, ready, labels, allocatable, allocated }) =>
+    Object.entries(allocatable)
+      .filter(([resource]) => /^(nvidia|amd|intel)\.com\//.test(resource))
+      .map(([resource, count]): Row => {
+        const used = allocated[resource] ?? 0;
+        const state = [ready ? 'ready' : 'not ready', labels['nvidia.com/gpu.workload.config'] ?? ''];
+        return [
+          name,
+          resource,
+          `${count} published`,
+          String(Number(count) - used),
+          state.filter(Boolean).join(', '),
+        ];
+      }),
+  );
+  return { rows, remarks: gaps.map((gap) => Object.values(gap).join(': ')) };
 }

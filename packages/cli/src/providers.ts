@@ -1,5 +1,10 @@
 import { type Provider, VmgpuError } from '@vmgpu/core';
-import { type Connection, type ProxmoxConnection, revealSecret } from './connections.ts';
+import {
+  type Connection,
+  type KubeVirtConnection,
+  type ProxmoxConnection,
+  revealSecret,
+} from './connections.ts';
 import { readText } from './files.ts';
 import type { Io } from './io.ts';
 
@@ -8,12 +13,26 @@ export async function openProvider(connection: Connection, io: Io): Promise<Prov
   switch (connection.platform) {
     case 'proxmox':
       return openProxmox(connection, io);
-    default:
-      throw new VmgpuError('unsupported', `vmgpu cannot talk to ${connection.platform} yet`, {
-        expected: 'proxmox',
-        hint: 'render native files instead: vmgpu render',
+    case 'kubevirt':
+      return openKubeVirt(connection);
+    case 'openstack':
+      throw new VmgpuError('unsupported', 'vmgpu cannot talk to OpenStack yet', {
+        expected: 'kubevirt or proxmox',
+        hint: 'render native files instead: vmgpu render --to openstack',
       });
   }
+}
+
+async function openKubeVirt({ kubeconfig, context, namespace }: KubeVirtConnection): Promise<Provider> {
+  const { createKubeVirt } = await import('@vmgpu/kubevirt');
+  const place = {
+    ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+  };
+  return createKubeVirt({
+    ...(Object.keys(place).length > 0 ? { kubeconfig: place } : {}),
+    ...(namespace === undefined ? {} : { namespace }),
+  }) as Provider;
 }
 
 async function openProxmox(connection: ProxmoxConnection, io: Io): Promise<Provider> {

@@ -10,8 +10,16 @@ interface CatalogData {
   readonly boards: readonly GpuBoard[];
   readonly families: readonly ProfileFamily[];
   readonly boardsByBaseId: ReadonlyMap<PciId, readonly GpuBoard[]>;
+  /** Keys under which a board goes, beside it: own name first, then aliases. Making them is what costs. */
+  readonly names: readonly BoardNames[];
   readonly profiles: readonly VgpuProfile[];
   readonly profilesByShortName: ReadonlyMap<string, readonly VgpuProfile[]>;
+}
+
+interface BoardNames {
+  readonly board: GpuBoard;
+  readonly own: string;
+  readonly aliases: readonly string[];
 }
 
 let decoded: CatalogData | undefined;
@@ -29,6 +37,11 @@ function decode(): CatalogData {
     boards,
     families,
     boardsByBaseId: index(boards, (board) => new Set(board.ids.map(baseId))),
+    names: boards.map((board) => ({
+      board,
+      own: nameKey(board.name),
+      aliases: [...board.aliases, board.pciIdsName ?? ''].map(nameKey),
+    })),
     profiles,
     profilesByShortName: index(profiles, (profile) => [profile.name]),
   };
@@ -82,13 +95,11 @@ function boardsById(id: PciId): readonly GpuBoard[] {
 function boardsByName(name: string): readonly GpuBoard[] {
   const key = nameKey(name);
   if (key === '') return [];
-  const isOwn = (board: GpuBoard) => nameKey(board.name) === key;
-  const isAlias = (board: GpuBoard) =>
-    [...board.aliases, board.pciIdsName ?? ''].some((alias) => nameKey(alias) === key);
-  const isBeginning = (board: GpuBoard) => nameKey(board.name).startsWith(`${key} `);
-  const { boards } = data();
-  const also = boards.some(isOwn) ? isOwn : isBeginning;
-  return boards.filter((board) => isAlias(board) || also(board));
+  const { names } = data();
+  const named = names.some(({ own }) => own === key);
+  return names
+    .filter(({ own, aliases }) => aliases.includes(key) || (named ? own === key : own.startsWith(`${key} `)))
+    .map(({ board }) => board);
 }
 
 /**

@@ -39,16 +39,25 @@ export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }
 
+/** Where the intent says what a property says. */
+const places: Readonly<Record<string, string>> = {
+  hw_firmware_type: 'spec.firmware.type',
+  hw_machine_type: 'spec.machine',
+  img_hide_hypervisor_id: 'spec.hideHypervisor',
+  os_type: 'spec.guestOs',
+};
+
 /** Properties without an image to put them on are lost. */
 export function noteNoImage(context: PlanContext, properties: Readonly<Record<string, string>>): void {
-  const keys = Object.keys(properties);
-  if (keys.length === 0) return;
-  note(
-    context,
-    hasRootVolume(context) ? 'lossy' : 'unsupported',
-    'no-image-for-properties',
-    'spec.disks',
-    `${keys.join(', ')} stands on an image, and none is named`,
-    'Name the image of the root disk, or set the properties on the volume.',
-  );
+  const kind = hasRootVolume(context) ? 'lossy' : 'unsupported';
+  for (const key of Object.keys(properties)) {
+    note(
+      context,
+      kind,
+      'no-image-for-properties',
+      places[key] ?? 'spec.disks',
+      `${key} stands on an image, and none is named`,
+      'Name the image of the root disk, or set the property on the volume.',
+    );
+  }
 }
