@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Params } from './body.ts';
+import { decode, type Params } from './body.ts';
 import { badParameters, refuse } from './failure.ts';
+import type { Acl, UserScenario } from './scenario.ts';
 import type { ClusterState } from './state.ts';
 
 /** Who calls. `id` is `user@realm`, or `user@realm!token`. */
@@ -23,8 +24,9 @@ export function authenticate(
   if (authorization.startsWith('PVEAPIToken')) return tokenCaller(state, authorization);
   const ticket = /(?:^|;\s*)PVEAuthCookie=([^;]+)/.exec(cookie)?.[1];
   if (ticket === undefined) throw refuse('No ticket', 401);
-  const known = state.tickets[decodeURIComponent(ticket)];
-  if (!known || known.expires <= now) throw refuse('permission denied - invalid PVE ticket', 401);
+  const known = state.tickets[decode(ticket.replaceAll('+', '%2B'))];
+  if (!known || known.expires <= now || known.user.startsWith('!'))
+    throw refuse('permission denied - invalid PVE ticket', 401);
   if (method !== 'GET' && headers.csrfpreventiontoken !== known.csrf) {
     throw refuse('Permission denied - invalid csrf token', 401);
   }
@@ -35,13 +37,20 @@ function tokenCaller(state: ClusterState, header: string): Caller {
   const [, user = '', name = '', secret = ''] = /^PVEAPIToken[= ]([^!]+)!([^=]+)=(.+)$/.exec(header) ?? [];
   const token = state.users.find(({ id }) => id === user)?.tokens?.[name];
   if (!token) throw refuse('no such token', 401);
-  if (token.secret !== decodeURIComponent(secret)) throw refuse('invalid token value!', 401);
+  if (token.secret !== decode(secret.replaceAll('+', '%2B'))) throw refuse('invalid token value!', 401);
   return { id: `${user}!${name}`, token: true };
 }
 
 /** `POST /access/ticket`: password, renewal with a ticket as password, and the second factor. */
 export function logIn(state: ClusterState, params: Params, now: number): Record<string, unknown> {
-  const { username, password, 'tfa-challenge': challenge } = params as Record<string, string | undefined>;
+  const {
+    username: name,
+    realm,
+    password,
+    'tfa-challenge': challenge,
+  } = params as Record<string, string | undefined>;
+  const username =
+    name === undefined || realm === undefined || name.includes('@') ? name : `${name}@${realm}`;
   if (username === undefined || password === undefined) {
     throw badParameters(
       username === undefined
@@ -80,27 +89,31 @@ export function isRoot(caller: Caller): boolean {
   return caller.id === 'root@pam';
 }
 
-/** Privileges on a path: those of the nearest entries above add up, as ACLs propagate. */
+/**
+ * Privileges on a path. The deepest entry at or above it counts and replaces what is inherited; an entry that does not
+ * propagate counts on its own path only. Source: pve-access-control 9.1.1, PVE::AccessControl `roles`.
+ */
 export function privilegesOn(state: ClusterState, caller: Caller, path: string): ReadonlySet<string> {
   const [owner = '', token] = caller.id.split('!');
   const user = state.users.find(({ id }) => id === owner);
-  if (owner === 'root@pam' && (token === undefined || user?.tokens?.[token]?.privsep === false))
-    return everything;
-  const own = collect(user?.acl, path);
   const privsep = token !== undefined && user?.tokens?.[token]?.privsep !== false;
+  const own = owner === 'root@pam' ? everything : granted(user?.acl, path);
   if (!privsep) return own;
-  const tokens = collect(user?.tokenAcl?.[token], path);
-  return new Set([...tokens].filter((privilege) => owner === 'root@pam' || own.has(privilege)));
+  return new Set([...granted(user?.tokenAcl?.[token], path)].filter((privilege) => own.has(privilege)));
 }
 
 const everything: ReadonlySet<string> = { has: () => true } as unknown as ReadonlySet<string>;
 
-function collect(acl: Readonly<Record<string, readonly string[]>> | undefined, path: string): Set<string> {
-  return new Set(
-    Object.entries(acl ?? {})
-      .filter(([at]) => at === '/' || path === at || path.startsWith(`${at}/`))
-      .flatMap(([, privileges]) => privileges),
-  );
+function granted(acl: Acl | undefined, path: string): ReadonlySet<string> {
+  const entries = Object.entries(acl ?? {}).map(([at, entry]) => ({
+    at,
+    privileges: 'privileges' in entry ? entry.privileges : entry,
+    propagate: 'privileges' in entry ? entry.propagate : true,
+  }));
+  const [deepest] = entries
+    .filter(({ at, propagate }) => at === path || (propagate && (at === '/' || path.startsWith(`${at}/`))))
+    .sort((a, b) => b.at.length - a.at.length);
+  return new Set(deepest?.privileges);
 }
 
 /** Throws the 403 of PVE::RPCEnvironment unless one (`any`) or all of the privileges are there. */
@@ -118,24 +131,45 @@ export function demand(
 }
 
 /** `GET /access/permissions`: what the caller has, by the paths that ACLs name. */
-export function permissions(state: ClusterState, caller: Caller): Record<string, Record<string, number>> {
-  const [owner = '', token] = caller.id.split('!');
-  const user = state.users.find(({ id }) => id === owner);
-  if (privilegesOn(state, caller, '/') === everything) {
-    return Object.fromEntries(
-      ['/', '/vms', '/mapping/pci', '/storage', '/sdn', '/nodes'].map((path) => [
-        path,
-        Object.fromEntries(allPrivileges.map((name) => [name, 1])),
-      ]),
+export function permissions(
+  state: ClusterState,
+  caller: Caller,
+  params: Params = {},
+): Record<string, Record<string, number>> {
+  if (params.userid !== undefined && params.userid !== caller.id) {
+    demand(state, caller, '/access', ['Sys.Audit']);
+    return permissions(
+      state,
+      { id: String(params.userid), token: String(params.userid).includes('!') },
+      {
+        ...(params.path === undefined ? {} : { path: params.path }),
+      },
     );
   }
-  const paths = [...Object.keys(user?.acl ?? {}), ...Object.keys(user?.tokenAcl?.[token ?? ''] ?? {})];
+  const [owner = '', token] = caller.id.split('!');
+  const user = state.users.find(({ id }) => id === owner);
+  const all = privilegesOn(state, caller, '/') === everything;
+  const named = [...Object.keys(user?.acl ?? {}), ...Object.keys(user?.tokenAcl?.[token ?? ''] ?? {})];
+  const paths =
+    params.path === undefined
+      ? ['/', '/access', '/mapping/pci', '/nodes', '/sdn', '/storage', '/vms', ...named].filter(
+          (path) => all || named.includes(path),
+        )
+      : [String(params.path)];
   return Object.fromEntries(
-    [...new Set(paths)].map((path) => [
-      path,
-      Object.fromEntries([...privilegesOn(state, caller, path)].map((name) => [name, 1])),
-    ]),
+    [...new Set(paths)].map((path) => {
+      const names = all ? allPrivileges : [...privilegesOn(state, caller, path)];
+      return [path, Object.fromEntries(names.map((name) => [name, propagates(user, token, path) ? 1 : 0]))];
+    }),
   );
+}
+
+/** 1 in the answer says that it holds for everything below as well. */
+function propagates(user: UserScenario | undefined, token: string | undefined, path: string): boolean {
+  return [user?.acl, user?.tokenAcl?.[token ?? '']].every((acl) => {
+    const entry = acl?.[path];
+    return entry === undefined || !('privileges' in entry) || entry.propagate;
+  });
 }
 
 const allPrivileges = [

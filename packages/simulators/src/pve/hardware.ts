@@ -1,47 +1,61 @@
-import { type Caller, demand } from './access.ts';
 import type { Params } from './body.ts';
 import { refuse } from './failure.ts';
 import { mapEntry } from './mapping.ts';
-import type { NodeScenario } from './scenario.ts';
-import { type ClusterState, offeredTypes } from './state.ts';
+import { truth } from './property-string.ts';
+import type { NodeScenario, PciDevice } from './scenario.ts';
+import { atLeast, type ClusterState, offeredTypes } from './state.ts';
 
-/** `GET /nodes/{node}/hardware/pci`: Sys.Audit or Sys.Modify on `/`; a grant on the node is not enough. */
-export function listPci(state: ClusterState, caller: Caller, node: NodeScenario, params: Params): unknown {
-  demand(state, caller, '/', ['Sys.Audit', 'Sys.Modify'], true);
+/** `GET /nodes/{node}/hardware/pci`. Source: pve-common 9.2.1, PVE::SysFSTools `lspci`. */
+export function listPci(state: ClusterState, node: NodeScenario, params: Params): unknown {
   const hidden = String(params['pci-class-blacklist'] ?? '05;06;0b')
-    .split(/[;, ]+/)
+    .split(/[;,\s\0]+/)
     .filter(Boolean);
-  const brief = params.verbose === '0';
+  const brief = truth(String(params.verbose ?? '1')) === false;
   return node.devices
     .filter((device) => !hidden.some((prefix) => device.class.slice(2).startsWith(prefix)))
-    .map((device) =>
-      brief ? { id: device.id } : { ...device, iommugroup: node.iommu ? device.iommugroup : -1 },
-    );
+    .map((device) => (brief ? { id: device.id } : seen(state, node, device)));
+}
+
+/** A function as this release lists it. */
+function seen(state: ClusterState, node: NodeScenario, device: PciDevice): Partial<PciDevice> {
+  const { nvidia, physfn, virtfns, ...rest } = device;
+  return {
+    ...rest,
+    iommugroup: node.iommu ? device.iommugroup : -1,
+    ...(nvidia !== undefined && perFunctionInterface(state) ? { nvidia } : {}),
+    ...(physfn !== undefined && atLeast(state, '9.2') ? { physfn } : {}),
+    ...(virtfns !== undefined && atLeast(state, '9.2') ? { virtfns } : {}),
+  };
+}
+
+/** NVIDIA's interface per virtual function is known since qemu-server 8.2.5 (8.3). */
+export function perFunctionInterface(state: Pick<ClusterState, 'version'>): boolean {
+  return atLeast(state, '8.3');
 }
 
 /** Types of a function, or of all functions that a mapping names on this node. */
-export function listMdevs(
-  state: ClusterState,
-  caller: Caller,
-  node: NodeScenario,
-  idOrMapping: string,
-): unknown {
-  demand(state, caller, '/', ['Sys.Audit', 'Sys.Modify'], true);
-  const mapping = state.mappings.find(({ id }) => id === idOrMapping);
-  const addresses = mapping
-    ? mapping.map
+export function listMdevs(state: ClusterState, node: NodeScenario, idOrMapping: string): unknown {
+  const isAddress = /^(?:[0-9a-f]{4,}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]$/.test(idOrMapping);
+  // Mapping names are taken since pve-manager 8.2.9 (8.3).
+  const mapping = state.mappings.find(({ id }) => id === idOrMapping && atLeast(state, '8.3'));
+  const addresses = isAddress
+    ? [/^[0-9a-f]{4,}:.*:/.test(idOrMapping) ? idOrMapping : `0000:${idOrMapping}`]
+    : (mapping?.map ?? [])
         .map(mapEntry)
         .filter((entry) => entry.node === node.name)
-        .map((entry) => entry.path ?? '')
-    : [idOrMapping];
-  const types = new Map(
-    addresses.flatMap((address) => offeredTypes(state, node, address)).map((type) => [type.type, type]),
-  );
+        .map((entry) => entry.path ?? '');
+  const types = new Map<string, unknown>();
+  for (const address of addresses) {
+    const told = (node.devices.find(({ id }) => id === address)?.nvidia ?? 0) === 1;
+    for (const { perCard: _, ...type } of offeredTypes(state, node, address)) {
+      const before = types.get(type.type) as { available: number } | undefined;
+      types.set(type.type, told || (before?.available ?? -1) < type.available ? type : before);
+    }
+  }
   return [...types.values()];
 }
 
-export function nodeStatus(state: ClusterState, caller: Caller, node: NodeScenario): unknown {
-  demand(state, caller, `/nodes/${node.name}`, ['Sys.Audit']);
+export function nodeStatus(state: ClusterState, node: NodeScenario): unknown {
   return {
     pveversion: `pve-manager/${state.version}.11/simulated`,
     'boot-info': { mode: 'efi', secureboot: 0 },
@@ -51,44 +65,16 @@ export function nodeStatus(state: ClusterState, caller: Caller, node: NodeScenar
   };
 }
 
-/** One text of `# command` blocks. Shape: PVE::Report of pve-manager 9.2.11. */
-export function report(state: ClusterState, caller: Caller, node: NodeScenario): string {
-  demand(state, caller, `/nodes/${node.name}`, ['Sys.Audit']);
-  const hex = (text: string | undefined) => (text ?? '0x0000').slice(2);
-  const lspci = node.devices
-    .map(
-      (device) =>
-        `${device.id.replace(/^0000:/, '')} Class [${hex(device.class).slice(0, 4)}]: ${device.vendor_name ?? 'Vendor'} ${device.device_name ?? 'Device'} [${hex(device.vendor)}:${hex(device.device)}]\n\tSubsystem: Device [${hex(device.subsystem_vendor)}:${hex(device.subsystem_device)}]\n\tKernel driver in use: vfio-pci`,
-    )
-    .join('\n');
-  const block = (title: string, commands: Readonly<Record<string, string>>) =>
-    `\n==== ${title} ====\n${Object.entries(commands)
-      .map(([command, output]) => `\n# ${command}\n${output}\n`)
-      .join('')}`;
-  return [
-    block('general system info', {
-      hostname: node.name,
-      'cat /proc/cmdline': `BOOT_IMAGE=/boot/vmlinuz-${node.kernel} root=/dev/mapper/pve-root ro quiet`,
-      'pveversion --verbose': `proxmox-ve: ${state.version}.0\npve-manager: ${state.version}.11\nqemu-server: ${state.version}.6`,
-    }),
-    block(
-      'info about virtual guests',
-      Object.fromEntries(
-        state.vms
-          .filter((vm) => vm.node === node.name)
-          .map((vm) => [
-            `cat /etc/pve/qemu-server/${vm.vmid}.conf`,
-            Object.entries(vm.config)
-              .map(([key, value]) => `${key}: ${value}`)
-              .join('\n'),
-          ]),
-      ),
-    ),
-    block('info about hardware', {
-      'proxmox-boot-tool status': 'E: /etc/kernel/proxmox-boot-uuids does not exist.',
-      'lspci -nnk': lspci,
-    }),
-  ].join('');
+/** The driver that holds a function now: vfio-pci while a VM has it, else the host's. */
+export function driverOf(state: ClusterState, node: NodeScenario, device: PciDevice): string | undefined {
+  if (state.reservations[`${node.name}/${device.id}`] !== undefined) return 'vfio-pci';
+  const named = node.drivers?.[device.id];
+  if (named !== undefined) return named;
+  const kind = device.class.slice(2, 6);
+  if (kind === '0403') return 'snd_hda_intel';
+  if (!/^(03|12)/.test(kind)) return undefined;
+  const usual: Readonly<Record<string, string>> = { '0x8086': 'i915', '0x1002': 'amdgpu' };
+  return usual[device.vendor] ?? (kind === '0300' ? 'nouveau' : 'nvidia');
 }
 
 /** The node of a request. Throws 595 as the proxy does for a node that is down. */

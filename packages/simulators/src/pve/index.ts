@@ -3,5 +3,8 @@
  * statuses of the real one. It is held to recorded answers (`test/pve-recorded.test.ts`); NOT-MODELLED.md lists what it
  * does not do.
  */
+
+export type { Fault, FaultHook } from './faults.ts';
+export type { RequestRecord } from './request-log.ts';
 export { defaultScenario, platformAcl, type Scenario, tenantAcl } from './scenario.ts';
-export { type Fault, type PveOptions, type PveSimulator, type RequestRecord, startPve } from './server.ts';
+export { type PveOptions, type PveSimulator, startPve } from './server.ts';

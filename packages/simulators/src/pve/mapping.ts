@@ -1,6 +1,7 @@
-import { type Caller, demand, privilegesOn } from './access.ts';
+import { type Caller, privilegesOn } from './access.ts';
 import type { Params } from './body.ts';
 import { badParameters, refuse } from './failure.ts';
+import { any, atMost, bool, type Check, configId, missingParameter, unknownParameter } from './params.ts';
 import { mapFormat, parseProperties, truth } from './property-string.ts';
 import type { MappingState, NodeScenario } from './scenario.ts';
 import { atLeast, type ClusterState, mappingDigest } from './state.ts';
@@ -19,51 +20,57 @@ export function listMappings(state: ClusterState, caller: Caller, params: Params
     }));
 }
 
-export function getMapping(state: ClusterState, caller: Caller, id: string): unknown {
-  if (!mayUse(state, caller, id)) {
-    throw refuse(
-      `Permission check failed (/mapping/pci/${id}, Mapping.Use|Mapping.Modify|Mapping.Audit)\n`,
-      403,
-    );
-  }
+export function getMapping(state: ClusterState, id: string): unknown {
   const mapping = state.mappings.find((one) => one.id === id);
   if (!mapping) throw refuse(`mapping '${id}' not found\n`);
   return answer(state, mapping);
 }
 
-export function createMapping(state: ClusterState, caller: Caller, params: Params): null {
-  demand(state, caller, '/mapping/pci', ['Mapping.Modify']);
-  const id = checkId(params.id);
-  const mapping = readMapping(state, id, params, true);
-  if (state.mappings.some((one) => one.id === id)) {
-    throw refuse(`create hardware mapping failed: pci ID '${id}' already defined\n`);
-  }
-  state.mappings.push(mapping);
+export function createMapping(state: ClusterState, params: Params): null {
+  checkKeys(state, params, ['id']);
+  const mapping = { id: String(params.id), ...readOptions(params) };
+  if (mapping.map === undefined) throw badParameters({ map: missingParameter });
+  if (state.mappings.some((one) => one.id === mapping.id))
+    throw refuse(`create hardware mapping failed: pci ID '${mapping.id}' already defined\n`);
+  write(state, [...state.mappings, mapping as MappingState]);
   return null;
 }
 
-export function updateMapping(state: ClusterState, caller: Caller, id: string, params: Params): null {
-  demand(state, caller, `/mapping/pci/${id}`, ['Mapping.Modify']);
+/** The list of entries is always replaced as a whole, and always needed. */
+export function updateMapping(state: ClusterState, id: string, params: Params): null {
   const failed = (text: string) => refuse(`update hardware mapping failed: ${text}\n`);
-  checkKeys(params, ['map', 'mdev', 'live-migration-capable', 'description', 'delete', 'digest']);
-  const entries = readMap(params.map);
-  if (params.digest !== undefined && params.digest !== mappingDigest(state)) {
+  checkKeys(state, params, ['delete', 'digest']);
+  if (params.digest !== undefined && params.digest !== mappingDigest(state))
     throw failed('detected modified configuration - file changed by other user? Try again.');
-  }
-  const index = state.mappings.findIndex((one) => one.id === id);
-  const old = state.mappings[index];
+  const old = state.mappings.find((one) => one.id === id);
   if (!old) throw failed(`pci ID '${id}' does not exist`);
-  if (entries === undefined) throw failed("missing value for required option 'map'");
+  if (params.map === undefined) throw failed("missing value for required option 'map'");
   const gone = String(params.delete ?? '').split(/[,; ]+/);
   const kept = Object.fromEntries(Object.entries(old).filter(([key]) => !gone.includes(key)));
-  state.mappings[index] = { ...kept, ...readMapping(state, id, params, false), id } as MappingState;
+  const next = { ...kept, ...readOptions(params), id } as MappingState;
+  write(
+    state,
+    state.mappings.map((one) => (one === old ? next : one)),
+  );
   return null;
 }
 
-export function deleteMapping(state: ClusterState, caller: Caller, id: string): null {
-  demand(state, caller, '/mapping/pci', ['Mapping.Modify']);
-  state.mappings = state.mappings.filter((one) => one.id !== id);
+/** Unknown ids are no error, and VMs that use it are not looked for. */
+export function deleteMapping(state: ClusterState, id: string): null {
+  write(
+    state,
+    state.mappings.filter((one) => one.id !== id),
+  );
   return null;
+}
+
+/** A write puts every entry's options in the order of PVE::SectionConfig: the entries, then the rest by name. */
+function write(state: ClusterState, mappings: readonly MappingState[]): void {
+  state.mappings = mappings.map(({ id, map, ...rest }) => ({
+    id,
+    map,
+    ...Object.fromEntries(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))),
+  }));
 }
 
 function mayUse(state: ClusterState, caller: Caller, id: string): boolean {
@@ -75,49 +82,38 @@ function answer(state: ClusterState, { id: _id, ...mapping }: MappingState) {
   return { ...mapping, type: 'pci', digest: mappingDigest(state) };
 }
 
-function checkId(id: Params[string] | undefined): string {
-  if (typeof id !== 'string') throw badParameters({ id: 'property is missing and it is not optional' });
-  if (!/^[a-z][a-z0-9_-]+$/i.test(id))
-    throw badParameters({ id: `invalid format - invalid configuration ID '${id}'\n` });
-  return id;
-}
-
-function checkKeys(params: Params, known: readonly string[]): void {
-  const unknown = Object.keys(params).filter((key) => !known.includes(key));
-  if (unknown.length > 0) {
-    throw badParameters(
-      Object.fromEntries(
-        unknown.map((key) => [
-          key,
-          'property is not defined in schema and the schema does not allow additional properties',
-        ]),
-      ),
-    );
-  }
-}
-
-function readMap(map: Params[string] | undefined): readonly string[] | undefined {
-  if (map === undefined) return undefined;
-  const entries = typeof map === 'string' ? [map] : map;
+function checkKeys(state: ClusterState, params: Params, more: readonly string[]): void {
+  const known: Record<string, Check> = {
+    map: any,
+    mdev: bool,
+    description: atMost(4096),
+    ...(atLeast(state, '8.4') ? { 'live-migration-capable': bool } : {}),
+  };
+  const extra: Readonly<Record<string, Check>> = { id: configId, delete: any, digest: atMost(64) };
+  for (const key of more) known[key] = extra[key] ?? any;
   const errors: Record<string, string> = {};
-  for (const [index, entry] of entries.entries()) {
+  if (more.includes('id') && params.id === undefined) errors.id = missingParameter;
+  for (const [key, value] of Object.entries(params)) {
+    const check = known[key];
+    const problem = check === undefined ? unknownParameter : key === 'map' ? undefined : check(String(value));
+    if (problem !== undefined) errors[key] = problem;
+  }
+  for (const [index, entry] of entriesOf(params.map).entries()) {
     const parsed = parseProperties(entry, mapFormat, `map[${index}]`);
     if ('error' in parsed) errors[`map[${index}]`] = parsed.error;
   }
   if (Object.keys(errors).length > 0) throw badParameters(errors);
-  return entries;
 }
 
-function readMapping(state: ClusterState, id: string, params: Params, create: boolean): MappingState {
-  const live = atLeast(state, '8.4') ? ['live-migration-capable'] : [];
-  if (create) checkKeys(params, ['id', 'map', 'mdev', 'description', ...live]);
-  const map = readMap(params.map);
-  if (map === undefined) throw badParameters({ map: 'property is missing and it is not optional' });
+function entriesOf(map: Params[string] | undefined): readonly string[] {
+  return map === undefined ? [] : typeof map === 'string' ? [map] : map;
+}
+
+function readOptions(params: Params): Partial<MappingState> {
   const flag = (key: string) =>
     params[key] === undefined ? {} : { [key]: truth(String(params[key])) ? 1 : 0 };
   return {
-    id,
-    map,
+    ...(params.map === undefined ? {} : { map: entriesOf(params.map) }),
     ...(params.description === undefined ? {} : { description: String(params.description) }),
     ...flag('mdev'),
     ...flag('live-migration-capable'),
@@ -135,6 +131,7 @@ export function mapEntry(entry: string): Record<string, string> {
  * does. Every function of the path is compared with the one id.
  */
 export function entryProblem(
+  state: Pick<ClusterState, 'version'>,
   mapping: MappingState,
   entry: Record<string, string>,
   node: NodeScenario,
@@ -144,7 +141,7 @@ export function entryProblem(
     if (!first) return `pci device '${/\.\w$/.test(path) ? path : `${path}.0`}' not found\n`;
     const expected: Record<string, string | undefined> = {
       id: `${first.vendor.slice(2)}:${first.device.slice(2)}`,
-      iommugroup: first.iommugroup < 0 ? undefined : String(first.iommugroup),
+      iommugroup: !node.iommu || first.iommugroup < 0 ? undefined : String(first.iommugroup),
       'subsystem-id':
         first.subsystem_vendor && first.subsystem_device
           ? `${first.subsystem_vendor.slice(2)}:${first.subsystem_device.slice(2)}`
@@ -160,7 +157,8 @@ export function entryProblem(
       if (wanted !== found) return `'${key}' does not match for '${mapping.id}' (${wanted} != ${found})\n`;
     }
     const mdev = first.mdev ? 1 : 0;
-    if (mdev !== (mapping.mdev ? 1 : 0))
+    // Looked at since pve-guest-common 5.1.7 (8.4).
+    if (atLeast(state, '8.4') && mdev !== (mapping.mdev ? 1 : 0))
       return `'mdev' does not match for '${mapping.id}' (${mdev} != ${mapping.mdev ? 1 : 0})\n`;
   }
   return undefined;
@@ -172,7 +170,7 @@ function checksOf(state: ClusterState, mapping: MappingState, nodeName: string):
   if (!node || entries.length === 0)
     return [{ severity: 'warning', message: `No mapping for node ${nodeName}.` }];
   return entries.flatMap((entry) => {
-    const problem = entryProblem(mapping, entry, node);
+    const problem = entryProblem(state, mapping, entry, node);
     return problem === undefined ? [] : [{ severity: 'error', message: `Invalid configuration: ${problem}` }];
   });
 }

@@ -1,15 +1,28 @@
+import { atLeast } from './state.ts';
+
 /** A key of a property string. Source: pve-common 9.2.1, PVE::JSONSchema. */
 export interface Key {
   readonly pattern?: RegExp;
   readonly choices?: readonly string[];
   readonly boolean?: boolean;
   readonly configId?: boolean;
+  readonly integer?: readonly [minimum: number, maximum: number];
   readonly required?: boolean;
+  /** The first release that knows it. */
+  readonly since?: string;
 }
 
 export interface Format {
   readonly defaultKey?: string;
   readonly keys: Readonly<Record<string, Key>>;
+}
+
+/** The format as a release knows it. */
+export function formatOf(state: { readonly version: string }, format: Format): Format {
+  const known = Object.entries(format.keys).filter(
+    ([, { since }]) => since === undefined || atLeast(state, since),
+  );
+  return { ...format, keys: Object.fromEntries(known) };
 }
 
 const unknownKey = 'property is not defined in schema and the schema does not allow additional properties';
@@ -20,7 +33,7 @@ export function parseProperties(
   format: Format,
   name: string,
 ): { readonly parts: Record<string, string> } | { readonly error: string } {
-  const parts: Record<string, string> = {};
+  const parts: Record<string, string> = Object.create(null);
   for (const part of text.split(',')) {
     if (part.trim() === '') continue;
     const bare = !part.includes('=');
@@ -37,8 +50,9 @@ export function parseProperties(
   }
   const wrong: string[] = [];
   for (const [key, value] of Object.entries(parts)) {
-    const problem = check(format.keys[key], value);
-    if (problem === undefined && format.keys[key]?.boolean) parts[key] = truth(value) ? '1' : '0';
+    const rule = Object.hasOwn(format.keys, key) ? format.keys[key] : undefined;
+    const problem = check(rule, value);
+    if (problem === undefined && rule?.boolean) parts[key] = truth(value) ? '1' : '0';
     if (problem !== undefined) wrong.push(`${name}.${key}: ${problem}\n`);
   }
   for (const [key, rule] of Object.entries(format.keys)) {
@@ -56,6 +70,12 @@ function check(rule: Key | undefined, value: string): string | undefined {
   if (!rule) return unknownKey;
   if (rule.boolean)
     return truth(value) === undefined ? `type check ('boolean') failed - got '${value}'` : undefined;
+  if (rule.integer) {
+    const [minimum, maximum] = rule.integer;
+    if (!/^[+-]?\d+$/.test(value)) return `type check ('integer') failed - got '${value}'`;
+    if (Number(value) < minimum) return `value must have a minimum value of ${minimum}`;
+    return Number(value) > maximum ? `value must have a maximum value of ${maximum}` : undefined;
+  }
   if (rule.configId) {
     return /^[a-z][a-z0-9_-]+$/i.test(value)
       ? undefined
@@ -95,7 +115,7 @@ export const hostpciFormat: Format = {
     'device-id': id,
     'sub-vendor-id': id,
     'sub-device-id': id,
-    driver: { choices: ['vfio', 'keep'] },
+    driver: { choices: ['vfio', 'keep'], since: '9.1' },
   },
 };
 
@@ -120,9 +140,9 @@ export const machineFormat: Format = {
       pattern:
         /^(pc|pc(-i440fx)?-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|q35|pc-q35-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|virt(?:-\d+(\.\d+)+)?(\+pve\d+)?)$/,
     },
-    viommu: { choices: ['intel', 'virtio'] },
-    'aw-bits': { pattern: /^\d+$/ },
-    'enable-s3': { boolean: true },
-    'enable-s4': { boolean: true },
+    viommu: { choices: ['intel', 'virtio'], since: '8.2' },
+    'aw-bits': { integer: [32, 64], since: '9.1' },
+    'enable-s3': { boolean: true, since: '8.4' },
+    'enable-s4': { boolean: true, since: '8.4' },
   },
 };

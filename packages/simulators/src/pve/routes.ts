@@ -1,222 +1,224 @@
-import { type Caller, demand, logIn, permissions, privilegesOn } from './access.ts';
-import type { Params } from './body.ts';
-import { refuse } from './failure.ts';
-import { findNode, listMdevs, listPci, nodeStatus, report } from './hardware.ts';
-import { createMapping, deleteMapping, getMapping, listMappings, updateMapping } from './mapping.ts';
-import type { ClusterState } from './state.ts';
-import { listTasks, stopTask, taskLog, taskStatus } from './tasks.ts';
+import { permissions } from './access.ts';
 import {
-  createVm,
-  currentStatus,
-  deleteVm,
-  getConfig,
-  getPending,
-  listVms,
-  migrationPreconditions,
-  type PowerAction,
-  power,
-  summary,
-  updateVm,
-  type VmCall,
-} from './vms.ts';
+  clusterResources,
+  listNodes,
+  machines,
+  networks,
+  nextId,
+  type RouteCall,
+  storageContent,
+  storages,
+  version,
+  visibleStorages,
+} from './answers.ts';
+import type { Params } from './body.ts';
+import { findNode, listMdevs, listPci, nodeStatus } from './hardware.ts';
+import { createMapping, deleteMapping, getMapping, listMappings, updateMapping } from './mapping.ts';
+import { anyConfigPrivilege } from './options.ts';
+import { any, atMost, bool, configId, int, nodeName, oneOf, storageId, vmid } from './params.ts';
+import { report } from './report.ts';
+import { type Handler, type Route, route } from './route.ts';
+import { listTasks, stopTask, type TaskCall, taskLog, taskStatus } from './tasks.ts';
+import { getConfig, getPending, updateVm, updateVmAsync } from './vm-config.ts';
+import { rebootVm, shutdownVm, startVm, stopVm } from './vm-power.ts';
+import { createVm, currentStatus, deleteVm, listVms, migrationPreconditions, type VmCall } from './vms.ts';
 
-export interface RouteCall {
-  readonly state: ClusterState;
-  readonly caller: Caller;
-  readonly params: Params;
-  readonly now: number;
-  readonly taskMs: number;
-  /** Parts of the path that the pattern names, percent-decoded. */
-  readonly path: Readonly<Record<string, string>>;
-}
-
-type Handler = (call: RouteCall) => unknown;
-
-const vmCall = (call: RouteCall): VmCall => ({
-  ...call,
-  node: findNode(call.state, call.path.node ?? '').name,
-});
-const vmid = (call: RouteCall) => Number(call.path.vmid);
+const vmCall = (call: RouteCall): VmCall => ({ ...call, node: node(call).name });
+const vmidOf = (call: RouteCall) => Number(call.path.vmid);
 const node = (call: RouteCall) => findNode(call.state, call.path.node ?? '');
-const onTask =
-  (handler: (call: RouteCall, name: string, upid: string) => unknown): Handler =>
+const onVm =
+  (handler: (call: VmCall, vmid: number, params: Params) => unknown): Handler =>
   (call) =>
-    handler(call, node(call).name, call.path.upid ?? '');
+    handler(vmCall(call), vmidOf(call), call.params);
+const onTask =
+  (handler: (call: TaskCall, upid: string) => unknown): Handler =>
+  (call) =>
+    handler({ ...call, node: node(call).name }, call.path.upid ?? '');
 
-/** Every call the simulator answers: method, path below `/api2/json`, and what it does. */
-const routes: readonly (readonly [string, string, Handler])[] = [
-  [
+const ofVm = '/vms/{vmid}';
+const useMapping = ['Mapping.Use', 'Mapping.Modify', 'Mapping.Audit'] as const;
+const readHardware = ['/', 'Sys.Audit', 'Sys.Modify'] as const;
+const timeout = { timeout: int() };
+const stopping = { ...timeout, skiplock: bool, keepActive: bool };
+
+/** Every call that the simulator answers. */
+export const routes: readonly Route[] = [
+  route('POST', '/access/ticket', () => undefined, {
+    username: atMost(64),
+    password: any,
+    realm: any,
+    otp: any,
+    'tfa-challenge': any,
+    'new-format': bool,
+    path: any,
+    privs: any,
+  }),
+  route('GET', '/version', ({ state }) => version(state)),
+  route('GET', '/access/permissions', ({ state, caller, params }) => permissions(state, caller, params), {
+    path: any,
+    userid: any,
+  }),
+  route('GET', '/cluster/nextid', ({ state, params }) => nextId(state, params), { vmid }),
+  route('GET', '/cluster/resources', clusterResources, { type: oneOf('vm', 'storage', 'node', 'sdn') }),
+  route('GET', '/cluster/mapping/pci', ({ state, caller, params }) => listMappings(state, caller, params), {
+    'check-node': nodeName,
+  }),
+  route(
+    'POST',
+    '/cluster/mapping/pci',
+    ({ state, params }) => createMapping(state, params),
+    null,
+    '/mapping/pci',
+    'Mapping.Modify',
+  ),
+  route(
     'GET',
-    '/version',
-    ({ state }) => ({ release: state.version, version: `${state.version}.11`, repoid: 'simulated' }),
-  ],
-  ['GET', '/access/permissions', ({ state, caller }) => permissions(state, caller)],
-  ['GET', '/cluster/nextid', ({ state, params }) => nextId(state, params)],
-  [
-    'GET',
-    '/cluster/resources',
-    ({ state, caller }) =>
-      state.vms
-        .filter((vm) => privilegesOn(state, caller, `/vms/${vm.vmid}`).has('VM.Audit'))
-        .map((vm) => ({ id: `qemu/${vm.vmid}`, type: 'qemu', node: vm.node, ...summary(vm) })),
-  ],
-  ['GET', '/cluster/mapping/pci', ({ state, caller, params }) => listMappings(state, caller, params)],
-  ['POST', '/cluster/mapping/pci', ({ state, caller, params }) => createMapping(state, caller, params)],
-  ['GET', '/cluster/mapping/pci/{id}', ({ state, caller, path }) => getMapping(state, caller, path.id ?? '')],
-  [
+    '/cluster/mapping/pci/{id}',
+    ({ state, path }) => getMapping(state, path.id ?? ''),
+    {},
+    '/mapping/pci/{id}',
+    ...useMapping,
+  ),
+  route(
     'PUT',
     '/cluster/mapping/pci/{id}',
-    ({ state, caller, path, params }) => updateMapping(state, caller, path.id ?? '', params),
-  ],
-  [
+    ({ state, path, params }) => updateMapping(state, path.id ?? '', params),
+    null,
+    '/mapping/pci/{id}',
+    'Mapping.Modify',
+  ),
+  route(
     'DELETE',
     '/cluster/mapping/pci/{id}',
-    ({ state, caller, path }) => deleteMapping(state, caller, path.id ?? ''),
-  ],
-  [
+    ({ state, path }) => deleteMapping(state, path.id ?? ''),
+    {},
+    '/mapping/pci',
+    'Mapping.Modify',
+  ),
+  route('GET', '/nodes', listNodes),
+  route(
     'GET',
-    '/nodes',
-    ({ state }) =>
-      state.nodes.map(({ name, online }) => ({
-        node: name,
-        status: online === false ? 'offline' : 'online',
-        type: 'node',
-      })),
-  ],
-  ['GET', '/nodes/{node}/status', (call) => nodeStatus(call.state, call.caller, node(call))],
-  ['GET', '/nodes/{node}/report', (call) => report(call.state, call.caller, node(call))],
-  ['GET', '/nodes/{node}/hardware/pci', (call) => listPci(call.state, call.caller, node(call), call.params)],
-  [
+    '/nodes/{node}/status',
+    (call) => nodeStatus(call.state, node(call)),
+    {},
+    '/nodes/{node}',
+    'Sys.Audit',
+  ),
+  route(
+    'GET',
+    '/nodes/{node}/report',
+    (call) => report(call.state, node(call), call.now),
+    {},
+    '/nodes/{node}',
+    'Sys.Audit',
+  ),
+  route(
+    'GET',
+    '/nodes/{node}/hardware/pci',
+    (call) => listPci(call.state, node(call), call.params),
+    { 'pci-class-blacklist': any, verbose: bool },
+    ...readHardware,
+  ),
+  route(
     'GET',
     '/nodes/{node}/hardware/pci/{id}/mdev',
-    (call) => listMdevs(call.state, call.caller, node(call), call.path.id ?? ''),
-  ],
-  [
-    'GET',
-    '/nodes/{node}/capabilities/qemu/machines',
-    () =>
-      ['pc-i440fx-11.0+pve2', 'pc-q35-11.0+pve2'].map((id) => ({
-        id,
-        type: id.includes('q35') ? 'q35' : 'i440fx',
-        version: '11.0+pve2',
-      })),
-  ],
-  ['GET', '/storage', (call) => visibleStorages(call)],
-  ['GET', '/nodes/{node}/storage', (call) => storages(call)],
-  ['GET', '/nodes/{node}/storage/{storage}/content', (call) => storageContent(call)],
-  ['GET', '/nodes/{node}/network', () => [{ iface: 'vmbr0', type: 'bridge', active: 1 }]],
-  ['GET', '/nodes/{node}/qemu', (call) => listVms(vmCall(call))],
-  ['POST', '/nodes/{node}/qemu', (call) => createVm(vmCall(call), call.params)],
-  ['DELETE', '/nodes/{node}/qemu/{vmid}', (call) => deleteVm(vmCall(call), vmid(call))],
-  [
-    'GET',
-    '/nodes/{node}/qemu/{vmid}/config',
-    (call) => getConfig(vmCall(call), vmid(call), call.params.current === '1'),
-  ],
-  [
-    'PUT',
-    '/nodes/{node}/qemu/{vmid}/config',
-    (call) => updateVm(vmCall(call), vmid(call), call.params, false),
-  ],
-  [
-    'POST',
-    '/nodes/{node}/qemu/{vmid}/config',
-    (call) => updateVm(vmCall(call), vmid(call), call.params, true),
-  ],
-  ['GET', '/nodes/{node}/qemu/{vmid}/pending', (call) => getPending(vmCall(call), vmid(call))],
-  ['GET', '/nodes/{node}/qemu/{vmid}/migrate', (call) => migrationPreconditions(vmCall(call), vmid(call))],
-  ['GET', '/nodes/{node}/qemu/{vmid}/status/current', (call) => currentStatus(vmCall(call), vmid(call))],
-  ...(['start', 'stop', 'shutdown', 'reboot'] as const).map(
-    (action: PowerAction): readonly [string, string, Handler] => [
-      'POST',
-      `/nodes/{node}/qemu/{vmid}/status/${action}`,
-      (call) => power(vmCall(call), vmid(call), action),
-    ],
+    (call) => listMdevs(call.state, node(call), call.path.id ?? ''),
+    {},
+    ...readHardware,
   ),
-  ['GET', '/nodes/{node}/tasks', (call) => listTasks(call.state, node(call).name, call.now)],
-  [
+  route('GET', '/nodes/{node}/capabilities/qemu/machines', machines, {
+    arch: any,
+  }),
+  route('GET', '/storage', visibleStorages, { type: any }),
+  route('GET', '/nodes/{node}/storage', storages, {
+    content: any,
+    enabled: bool,
+    format: bool,
+    storage: storageId,
+    target: nodeName,
+  }),
+  route(
     'GET',
-    '/nodes/{node}/tasks/{upid}/status',
-    onTask((call, name, upid) => taskStatus(call.state, name, upid, call.now)),
-  ],
-  [
-    'GET',
-    '/nodes/{node}/tasks/{upid}/log',
-    onTask((call, name, upid) =>
-      taskLog(call.state, name, upid, Number(call.params.start ?? 0), Number(call.params.limit ?? 50)),
-    ),
-  ],
-  [
+    '/nodes/{node}/storage/{storage}/content',
+    storageContent,
+    { content: any, vmid },
+    '/storage/{storage}',
+    'Datastore.Audit',
+    'Datastore.AllocateSpace',
+  ),
+  route('GET', '/nodes/{node}/network', networks, { type: any }),
+  route('GET', '/nodes/{node}/qemu', (call) => listVms(vmCall(call)), { full: bool }),
+  route('POST', '/nodes/{node}/qemu', (call) => createVm(vmCall(call), call.params), null),
+  route(
     'DELETE',
-    '/nodes/{node}/tasks/{upid}',
-    onTask((call, name, upid) => stopTask(call.state, name, upid, call.now)),
-  ],
+    '/nodes/{node}/qemu/{vmid}',
+    onVm(deleteVm),
+    { purge: bool, 'destroy-unreferenced-disks': bool, skiplock: bool },
+    ofVm,
+    'VM.Allocate',
+  ),
+  route(
+    'GET',
+    '/nodes/{node}/qemu/{vmid}/config',
+    onVm(getConfig),
+    { current: bool, snapshot: configId },
+    ofVm,
+    'VM.Audit',
+  ),
+  route('PUT', '/nodes/{node}/qemu/{vmid}/config', onVm(updateVm), null, ofVm, ...anyConfigPrivilege),
+  route('POST', '/nodes/{node}/qemu/{vmid}/config', onVm(updateVmAsync), null, ofVm, ...anyConfigPrivilege),
+  route('GET', '/nodes/{node}/qemu/{vmid}/pending', onVm(getPending), {}, ofVm, 'VM.Audit'),
+  route(
+    'GET',
+    '/nodes/{node}/qemu/{vmid}/migrate',
+    onVm(migrationPreconditions),
+    { target: nodeName },
+    ofVm,
+    'VM.Migrate',
+  ),
+  route('GET', '/nodes/{node}/qemu/{vmid}/status/current', onVm(currentStatus), {}, ofVm, 'VM.Audit'),
+  route(
+    'POST',
+    '/nodes/{node}/qemu/{vmid}/status/start',
+    onVm(startVm),
+    { ...timeout, skiplock: bool, machine: any, 'force-cpu': any },
+    ofVm,
+    'VM.PowerMgmt',
+  ),
+  route(
+    'POST',
+    '/nodes/{node}/qemu/{vmid}/status/stop',
+    onVm(stopVm),
+    { ...stopping, 'overrule-shutdown': bool },
+    ofVm,
+    'VM.PowerMgmt',
+  ),
+  route(
+    'POST',
+    '/nodes/{node}/qemu/{vmid}/status/shutdown',
+    onVm(shutdownVm),
+    { ...stopping, forceStop: bool },
+    ofVm,
+    'VM.PowerMgmt',
+  ),
+  route('POST', '/nodes/{node}/qemu/{vmid}/status/reboot', onVm(rebootVm), timeout, ofVm, 'VM.PowerMgmt'),
+  route('GET', '/nodes/{node}/tasks', (call) => listTasks({ ...call, node: node(call).name }), {
+    vmid,
+    source: oneOf('archive', 'active', 'all'),
+    start: int(),
+    limit: int(),
+    typefilter: any,
+    userfilter: any,
+    statusfilter: any,
+    errors: bool,
+    since: int(),
+    until: int(),
+  }),
+  route('GET', '/nodes/{node}/tasks/{upid}/status', onTask(taskStatus)),
+  route('GET', '/nodes/{node}/tasks/{upid}/log', onTask(taskLog), {
+    start: int(),
+    limit: int(),
+    download: bool,
+  }),
+  route('DELETE', '/nodes/{node}/tasks/{upid}', onTask(stopTask)),
 ];
-
-/** Answers without an authenticated caller: the ticket. */
-export function isLogin(method: string, path: string): boolean {
-  return method === 'POST' && path === '/access/ticket';
-}
-export { logIn };
-
-export interface Match {
-  readonly handler: Handler;
-  readonly path: Readonly<Record<string, string>>;
-  readonly pattern: string;
-}
-
-export function findRoute(method: string, path: string): Match | undefined {
-  const parts = path.split('/');
-  for (const [verb, pattern, handler] of routes) {
-    const wanted = pattern.split('/');
-    if (verb !== method || wanted.length !== parts.length) continue;
-    const named: Record<string, string> = {};
-    const fits = wanted.every((part, index) => {
-      const found = parts[index] ?? '';
-      if (!part.startsWith('{')) return part === found;
-      named[part.slice(1, -1)] = decodeURIComponent(found);
-      return true;
-    });
-    if (fits) return { handler, path: named, pattern };
-  }
-  return undefined;
-}
-
-function nextId(state: ClusterState, params: Params): string {
-  const taken = new Set(state.vms.map((vm) => vm.vmid));
-  if (params.vmid !== undefined && !taken.has(Number(params.vmid))) return String(params.vmid);
-  let id = 100;
-  while (taken.has(id)) id += 1;
-  return String(id);
-}
-
-function storages(call: RouteCall): unknown {
-  node(call);
-  return visibleStorages(call);
-}
-
-function visibleStorages({ state, caller }: RouteCall) {
-  return state.storages.filter(({ storage }) => {
-    const own = privilegesOn(state, caller, `/storage/${storage}`);
-    return own.has('Datastore.Audit') || own.has('Datastore.AllocateSpace');
-  });
-}
-
-/** Snippets that the scenario puts there; nothing else lies on a simulated storage. */
-function storageContent(call: RouteCall): unknown {
-  node(call);
-  const { storage = '' } = call.path;
-  demand(
-    call.state,
-    call.caller,
-    `/storage/${storage}`,
-    ['Datastore.Audit', 'Datastore.AllocateSpace'],
-    true,
-  );
-  const found = call.state.storages.find((one) => one.storage === storage);
-  if (!found) throw refuse(`storage '${storage}' does not exist\n`);
-  return (found.snippets ?? []).map((file) => ({
-    volid: `${storage}:snippets/${file}`,
-    content: 'snippets',
-  }));
-}

@@ -22,6 +22,8 @@ export interface NodeScenario {
   readonly iommu: boolean;
   readonly kernel: string;
   readonly devices: readonly PciDevice[];
+  /** Host drivers by address; where it says nothing, the usual one of the vendor. */
+  readonly drivers?: Readonly<Record<string, string>>;
   /** Types of a function, as `GET .../hardware/pci/{id}/mdev` lists them. */
   readonly mdevTypes: Readonly<Record<string, readonly MdevType[]>>;
 }
@@ -48,6 +50,11 @@ export interface MdevType {
   readonly available: number;
   readonly name?: string;
   readonly description?: string;
+  /**
+   * vGPUs of this size that one NVIDIA card carries, all its virtual functions together; a card carries vGPUs of one size at
+   * a time. Default: no limit of the card.
+   */
+  readonly perCard?: number;
 }
 
 export interface MappingState {
@@ -65,10 +72,15 @@ export interface UserScenario {
   /** Code of the second factor that is accepted. */
   readonly totp?: string;
   readonly tokens?: Readonly<Record<string, { readonly secret: string; readonly privsep?: boolean }>>;
-  /** Privileges by ACL path; they hold for everything below. Tokens with privsep list theirs as `user!token`. */
-  readonly acl?: Readonly<Record<string, readonly string[]>>;
-  readonly tokenAcl?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  readonly acl?: Acl;
+  /** Of tokens with privsep, by the token's name; they hold only as far as the user's own do. */
+  readonly tokenAcl?: Readonly<Record<string, Acl>>;
 }
+
+/** Privileges by ACL path. They hold for everything below, unless an entry there says other ones. */
+export type Acl = Readonly<
+  Record<string, readonly string[] | { readonly privileges: readonly string[]; readonly propagate: boolean }>
+>;
 
 /** The rights of the platform half: mappings, and everything that is only read. */
 export const platformAcl = {
@@ -128,9 +140,9 @@ function a10(bus: string, group: number): readonly PciDevice[] {
 }
 
 const a10Types: readonly MdevType[] = [
-  { type: 'nvidia-590', name: 'NVIDIA A10-1Q', available: 1 },
-  { type: 'nvidia-593', name: 'NVIDIA A10-4Q', available: 1 },
-  { type: 'nvidia-596', name: 'NVIDIA A10-12Q', available: 1 },
+  { type: 'nvidia-590', name: 'NVIDIA A10-1Q', available: 1, perCard: 24 },
+  { type: 'nvidia-593', name: 'NVIDIA A10-4Q', available: 1, perCard: 6 },
+  { type: 'nvidia-596', name: 'NVIDIA A10-12Q', available: 1, perCard: 2 },
 ];
 
 function node(name: string): NodeScenario {
@@ -176,7 +188,10 @@ function node(name: string): NodeScenario {
     devices,
     mdevTypes: {
       ...Object.fromEntries(vfs.map(({ id }) => [id, a10Types])),
-      '0000:42:00.0': [{ type: 'nvidia-222', name: 'GRID T4-1B', available: 16 }],
+      '0000:42:00.0': [
+        { type: 'nvidia-222', name: 'GRID T4-1B', available: 16, perCard: 16 },
+        { type: 'nvidia-232', name: 'GRID T4-4Q', available: 4, perCard: 4 },
+      ],
       '0000:00:02.0': [{ type: 'i915-GVTg_V5_4', available: 1, description: 'low_gm_size: 128MB' }],
     },
   };
