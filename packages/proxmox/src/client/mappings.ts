@@ -4,6 +4,7 @@
  */
 import { type CallOptions, isVmgpuError } from '@vmgpu/core';
 import type { PciMapping } from '../translate/mapping.ts';
+import { readMapping } from '../translate/snapshot.ts';
 import { at, type PvePort } from './port.ts';
 
 /** What a node's hardware says of a mapping's entries there. */
@@ -17,12 +18,34 @@ export type CheckedMapping = PciMapping & { readonly checks?: readonly MappingCh
  * `GET /cluster/mapping/pci`; lists those on which the caller has Mapping.Use, .Modify or .Audit. With `node` each says
  * whether its entries there are still right.
  */
-export function listMappings(
+export async function listMappings(
   pve: PvePort,
   node: string | undefined,
   options: CallOptions = {},
 ): Promise<readonly CheckedMapping[]> {
-  return pve.get(at`/cluster/mapping/pci`, { ...options, parameters: { 'check-node': node } });
+  const parameters = { 'check-node': node };
+  const found = await pve.get<readonly CheckedMapping[]>(at`/cluster/mapping/pci`, {
+    ...options,
+    parameters,
+  });
+  return found.map((mapping) => ({
+    ...plainMapping(mapping),
+    ...(node === undefined ? {} : { checks: mapping.checks ?? [] }),
+  }));
+}
+
+/** Its own fields alone, flags as booleans: what the API answers besides (`type`) it refuses when it is sent back. */
+function plainMapping(mapping: PciMapping): PciMapping {
+  const { id, map, mdev, description, digest } = mapping;
+  const live = mapping['live-migration-capable'];
+  return readMapping({
+    id,
+    map,
+    ...(mdev === undefined ? {} : { mdev }),
+    ...(live === undefined ? {} : { 'live-migration-capable': live }),
+    ...(description === undefined ? {} : { description }),
+    ...(digest === undefined ? {} : { digest }),
+  });
 }
 
 /** null when there is none. `GET /cluster/mapping/pci/{id}`; Mapping.Use, .Modify or .Audit on /mapping/pci/{id}. */
@@ -33,7 +56,7 @@ export async function getMapping(
 ): Promise<PciMapping | null> {
   try {
     const found = await pve.get<Omit<PciMapping, 'id'>>(at`/cluster/mapping/pci/${id}`, options);
-    return { ...found, id };
+    return plainMapping({ ...found, id });
   } catch (error) {
     if (isVmgpuError(error) && error.code === 'not-found') return null;
     throw error;

@@ -56,6 +56,7 @@ export function createPvePort(http: HttpPort): PvePort {
     throw new VmgpuError('refused', `${method} ${path}: the answer has no data`, {
       expected: 'an object with the field data, as Proxmox VE answers',
       hint: 'check that the URL is the address of Proxmox VE',
+      details: { method, status: response.status, retryable: false },
     });
   }
   return {

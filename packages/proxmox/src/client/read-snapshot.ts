@@ -1,14 +1,12 @@
 /** What the cluster has and allows now, with no call that the plan does not need. */
 import { apiVersion, type CallOptions, isVmgpuError, type Scope, VmgpuError, type VmRef } from '@vmgpu/core';
 import type { MdevType, PciItem, ProxmoxNode } from '../translate/inventory.ts';
-import type { PciMapping } from '../translate/mapping.ts';
-import {
-  type ProxmoxCaller,
-  type ProxmoxSnapshot,
-  type ProxmoxStorage,
-  type ProxmoxVm,
-  readMapping,
-  type SnapshotGap,
+import type {
+  ProxmoxCaller,
+  ProxmoxSnapshot,
+  ProxmoxStorage,
+  ProxmoxVm,
+  SnapshotGap,
 } from '../translate/snapshot.ts';
 import { atLeast } from '../translate/versions.ts';
 import { getPermissions, getVersion } from './access.ts';
@@ -68,7 +66,7 @@ export async function readSnapshot(
     kind: 'ProxmoxSnapshot',
     version: version ?? release,
     nodes,
-    mappings: mappings.map(plainMapping).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    mappings: [...mappings].sort((a, b) => (a.id < b.id ? -1 : 1)),
     vms,
     storages: storages
       .filter(({ disable }) => !disable)
@@ -193,20 +191,6 @@ function mayAny(caller: ProxmoxCaller, path: RegExp, anyOf: readonly string[]): 
   return Object.entries(caller.privileges ?? {}).some(
     ([at, privileges]) => path.test(at) && anyOf.some((privilege) => privileges.includes(privilege)),
   );
-}
-
-/** Without what the API adds for its own list: type, checks. */
-function plainMapping(mapping: PciMapping): PciMapping {
-  const { id, map, mdev, description, digest } = mapping;
-  const live = mapping['live-migration-capable'];
-  return readMapping({
-    id,
-    map,
-    ...(mdev === undefined ? {} : { mdev }),
-    ...(live === undefined ? {} : { 'live-migration-capable': live }),
-    ...(description === undefined ? {} : { description }),
-    ...(digest === undefined ? {} : { digest }),
-  });
 }
 
 function plainStorage({

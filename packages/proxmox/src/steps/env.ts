@@ -1,5 +1,5 @@
 import type { CallOptions, Step, StepContext, StepOutcome } from '@vmgpu/core';
-import { isVmgpuError } from '@vmgpu/core';
+import { isVmgpuError, VmgpuError } from '@vmgpu/core';
 import { isRetryable, wasNeverSent } from '@vmgpu/core/resilience';
 import { pveErrorKind } from '../client/errors.ts';
 import type { PvePort } from '../client/port.ts';
@@ -70,7 +70,22 @@ function mayLookAgain(error: unknown): boolean {
 /** True when the request may have been carried out although no answer says so. */
 export function isUnanswered(error: unknown): boolean {
   if (!isVmgpuError(error) || wasNeverSent(error)) return false;
-  // Of a task that was interrupted, and of a wait that took too long, there was an answer.
-  if (pveErrorKind(error) === 'interrupted' || error.details?.method === undefined) return false;
-  return error.code === 'unreachable' || error.code === 'timeout';
+  const { method, status } = error.details ?? {};
+  // Neither of a request, nor one that Proxmox VE itself refused; a node behind it may have done what it was asked.
+  if (method === undefined) return false;
+  return status === undefined || Number(status) < 400 || error.code === 'unreachable';
+}
+
+/**
+ * The error of work whose end is not known: what is noted of it has to stand, so that an undo or a resume finds it. Errors
+ * that say how it ended, and those of a cancellation, are passed on.
+ */
+export function lostSight(error: unknown, what: string): unknown {
+  if (!isVmgpuError(error) || error.details?.exitStatus !== undefined) return error;
+  if (['unreachable', 'timeout', 'aborted', 'internal'].includes(error.code)) return error;
+  return new VmgpuError('unreachable', `${what}; how it ended is not known: ${error.message}`, {
+    cause: error,
+    hint: error.hint ?? 'settle the cause, then resume or undo the operation',
+    details: { ...error.details, retryable: false },
+  });
 }

@@ -1,7 +1,6 @@
-import { type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
+import { type CallOptions, type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
 import { createMapping, deleteMapping, getMapping, listMappings, updateMapping } from '../client/mappings.ts';
 import { type PciMapping, printMappingEntry, tryParseMappingEntry } from '../translate/mapping.ts';
-import { readMapping } from '../translate/snapshot.ts';
 import { read, type StepEnv, type StepHandler, settle } from './env.ts';
 
 const flags = ['mdev', 'live-migration-capable', 'description'] as const;
@@ -68,9 +67,8 @@ function withManaged(id: string, now: PciMapping | null, managed: Managed): PciM
   return { ...now, id, map: [...kept, ...left.values()], ...Object.fromEntries(managed.flags) };
 }
 
-async function readNow({ pve }: StepEnv, step: Step, options: { signal?: AbortSignal }) {
-  const now = await getMapping(pve, step.target.name, options);
-  return now && readMapping(now);
+function readNow({ pve }: StepEnv, step: Step, options: CallOptions): Promise<PciMapping | null> {
+  return getMapping(pve, step.target.name, options);
 }
 
 /** Creates or extends a PCI mapping. Foreign entries, other nodes' lines and other flags are kept. */
@@ -88,7 +86,6 @@ async function doMapping(env: StepEnv, step: Step, context: StepContext): Promis
       await context.note({ before: now });
     }
     const next = withManaged(id, now, managed);
-    // The plan's lines may all be there already under somebody's own lines; an empty new mapping cannot be.
     if (now === null) await createMapping(env.pve, next, options);
     else await updateMapping(env.pve, next, [], options);
     return 'written';

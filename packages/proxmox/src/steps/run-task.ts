@@ -14,6 +14,7 @@ export interface AwaitedTask {
   readonly handleWithout?: unknown;
 }
 
+const firstLookMs = 500;
 /** How long asking for the cancellation of a task may take. */
 const cancelMs = 3_000;
 
@@ -23,10 +24,13 @@ const cancelMs = 3_000;
  */
 export async function awaitTask(env: StepEnv, context: StepContext, task: AwaitedTask): Promise<void> {
   const { upid, what, timeoutMs, handleWithout } = task;
-  const { signal, retry, emit } = context;
+  const { signal, retry, emit, clock } = context;
   const { type, node } = parseUpid(upid);
   let looks = 0;
   try {
+    emit({ fraction: 0, message: `task ${type} on ${node}: ordered` });
+    // No task is over at once; a look right after the order would be a request for nothing.
+    await clock.sleep(firstLookMs, signal);
     const exitStatus = await retry.poll(
       async () => {
         const { status, exitstatus = 'unexpected status' } = await getTaskStatus(env.pve, upid, { signal });
@@ -38,7 +42,7 @@ export async function awaitTask(env: StepEnv, context: StepContext, task: Awaite
         });
         return done ? { done, value: exitstatus } : { done, seen: status };
       },
-      { what: `Task ${upid}`, timeoutMs, minMs: 500, maxMs: 2_000 },
+      { what: `Task ${upid}`, timeoutMs, minMs: firstLookMs, maxMs: 2_000 },
     );
     if (exitStatus === 'OK' || /^WARNINGS: \d+$/.test(exitStatus)) return;
     const log = await getTaskLog(env.pve, upid, { signal }).catch(() => []);

@@ -2,7 +2,7 @@ import { type CallOptions, type Step, type StepContext, type StepOutcome, VmgpuE
 import { pveErrorKind } from '../client/errors.ts';
 import { createVm, getVmConfig, type VmConfigAnswer, type VmPlace } from '../client/vms.ts';
 import type { VmStepState } from '../translate/steps.ts';
-import { read, type StepEnv, settle } from './env.ts';
+import { isUnanswered, lostSight, read, type StepEnv, settle } from './env.ts';
 import { type FoundVm, findById, findByName, onlyNode, tagList } from './find-vm.ts';
 import { awaitOthers, awaitTask } from './run-task.ts';
 import { describeDifference, differenceOf, isEmpty, valuesOf } from './vm-options.ts';
@@ -49,8 +49,10 @@ export async function createStep(env: StepEnv, step: Step, context: StepContext)
   const claim = noted?.upid === undefined ? await order(env, step, context, noted) : noted;
   const { upid, ...handleWithout } = claim;
   if (upid !== undefined) {
-    const timeoutMs = env.timeouts.taskMs;
-    await awaitTask(env, context, { upid, what: `${what} (${claim.vmid})`, timeoutMs, handleWithout });
+    const task = { upid, what: `${what} (${claim.vmid})`, timeoutMs: env.timeouts.taskMs, handleWithout };
+    await awaitTask(env, context, task).catch((error) => {
+      throw lostSight(error, task.what);
+    });
   }
   const config = await readBack(env, context, claim);
   env.known.set(step.target.name, {
@@ -112,13 +114,14 @@ async function order(
     : [`uuid=${marker}`, wish.options.smbios1].filter(Boolean).join(',');
   let claim = noted;
   let maybeOrdered = noted !== undefined;
-  return settle(context, async (options) => {
+  const ordered = settle(context, async (options) => {
     for (let ids = 0; ids < mostIds; ids += 1) {
       if (claim && maybeOrdered && (await findClaimed(env, context, claim, options))) return claim;
       if (!claim) {
         claim = { vmid: wish.vmid ?? (await env.vmids.claim(options)), node, marker };
         await context.note({ before: null, handle: claim });
       }
+      const mayHaveBeen = maybeOrdered;
       maybeOrdered = true;
       try {
         const upid = await createVm(env.pve, claim, { ...wish.options, smbios1: smbios1 ?? '' }, options);
@@ -126,16 +129,23 @@ async function order(
         await context.note({ handle: taken });
         return taken;
       } catch (error) {
-        if (pveErrorKind(error) !== 'exists') throw error;
+        if (pveErrorKind(error) !== 'exists') {
+          maybeOrdered = mayHaveBeen || isUnanswered(error);
+          throw error;
+        }
         if (await findClaimed(env, context, claim, options)) return claim;
         if (wish.vmid !== undefined) throw idTaken(wish.vmid, error);
         env.vmids.taken(claim.vmid);
         claim = undefined;
+        maybeOrdered = false;
       }
     }
     throw new VmgpuError('conflict', `no free id for VM ${nameOf(step)} after ${mostIds} tries`, {
       hint: 'set providerOptions.proxmox.vmid',
     });
+  });
+  return ordered.catch((error) => {
+    throw maybeOrdered ? lostSight(error, `VM ${nameOf(step)} was ordered`) : error;
   });
 }
 
@@ -146,12 +156,18 @@ function idTaken(vmid: number, cause: unknown): VmgpuError {
   });
 }
 
-/** A caller without VM.Audit creates blindly; what was created is then told from the order alone. */
+/**
+ * That the VM was made is known from its task. A reading that fails, for lack of VM.Audit or otherwise, does not unmake it: it
+ * is told, and what was made is taken from the order.
+ */
 async function readBack(env: StepEnv, context: StepContext, claim: VmClaim): Promise<VmConfigAnswer | null> {
   try {
     return await read(context, (options) => getVmConfig(env.pve, claim, options));
   } catch (error) {
-    if (pveErrorKind(error) === 'missing-privilege') return null;
-    throw error;
+    if (context.signal.aborted) throw error;
+    context.emit({
+      message: `VM ${claim.vmid} was made but could not be read back: ${(error as Error).message}`,
+    });
+    return null;
   }
 }

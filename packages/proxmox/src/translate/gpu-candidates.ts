@@ -28,9 +28,8 @@ export function candidatesOf(
   type: string | undefined,
 ): readonly PciItem[] {
   const selector = request.device ?? {};
-  const matching = (node?.pci ?? []).filter(
-    (item) => isGpuItem(item) && matchesSelector(selector, item, context),
-  );
+  const matches = selectorMatcher(selector, context);
+  const matching = (node?.pci ?? []).filter((item) => isGpuItem(item) && matches(item));
   if (request.mode === 'vgpu') {
     return matching.filter((item) => item.mdev && (type === undefined || offers(node, item, type)));
   }
@@ -56,16 +55,20 @@ function offers(node: ProxmoxNode | undefined, item: PciItem, type: string): boo
   return types === undefined || types.some((offered) => offered.type === type);
 }
 
-function matchesSelector(selector: GpuSelector, item: PciItem, { catalog }: GpuContext): boolean {
-  const subsystem = itemSubsystem(item);
-  const actual = (subsystem === undefined ? itemId(item) : `${itemId(item)}:${subsystem}`) as PciId;
+function selectorMatcher(selector: GpuSelector, { catalog }: GpuContext): (item: PciItem) => boolean {
   const wanted = selector.id === undefined ? undefined : tryParsePciId(selector.id);
   const boards = selector.board === undefined ? undefined : (catalog?.boardsByName(selector.board) ?? []);
-  return (
-    (wanted === undefined || matchesPciId(wanted, actual)) &&
-    (selector.address === undefined || tryParsePciAddress(selector.address) === item.id) &&
-    (boards === undefined || boards.some((board) => board.ids.some((id) => matchesPciId(id, actual))))
-  );
+  const ids = boards?.flatMap((board) => board.ids);
+  const address = selector.address === undefined ? undefined : tryParsePciAddress(selector.address);
+  return (item) => {
+    const subsystem = itemSubsystem(item);
+    const actual = (subsystem === undefined ? itemId(item) : `${itemId(item)}:${subsystem}`) as PciId;
+    return (
+      (wanted === undefined || matchesPciId(wanted, actual)) &&
+      (selector.address === undefined || address === item.id) &&
+      (ids === undefined || ids.some((id) => matchesPciId(id, actual)))
+    );
+  };
 }
 
 export function checkGroups(

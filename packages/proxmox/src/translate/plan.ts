@@ -109,7 +109,11 @@ export function plan(intent: GpuVm, snapshot: ProxmoxSnapshot, options: PlanOpti
     platformVersion: snapshot.version,
     vm: intent.metadata.name,
     steps: inScope(steps, options),
-    diagnostics: report.diagnostics,
+    // Where the VM's disks go is of no matter to who applies the platform's steps alone.
+    diagnostics:
+      options.scope === 'platform'
+        ? report.diagnostics.filter(({ code }) => code !== 'proxmox.storage-unknown')
+        : report.diagnostics,
     requirements: requirementsOf(intent, devices, node, native),
   });
 }

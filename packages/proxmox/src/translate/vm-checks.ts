@@ -88,10 +88,14 @@ function checkPermissions({ state, current, create, snapshot, mappings, scope, r
   const changed = Object.fromEntries(
     Object.entries(state.options).filter(([key, value]) => value !== current[key]),
   );
-  const needs = permissionsNeeded(
-    { vmid: state.vmid ?? 0, create, options: changed, delete: state.delete, current },
-    version,
-  );
+  // Who applies the platform's steps alone needs no right on the VM.
+  const needs =
+    scope === 'platform'
+      ? []
+      : permissionsNeeded(
+          { vmid: state.vmid ?? 0, create, options: changed, delete: state.delete, current },
+          version,
+        );
   const remedy =
     'use mappings instead of addresses and leave root-only options out, or log in as root@pam with a password';
   if (caller === undefined) {
