@@ -14,8 +14,7 @@ import {
   tryParseVgpuProfile,
 } from '@vmgpu/core';
 import { catalog } from '@vmgpu/core/catalog';
-import type { Migration } from '@vmgpu/core/migrate';
-import { planMigration } from '@vmgpu/core/migrate';
+import { type Migration, planMigration } from '@vmgpu/core/migrate';
 import * as kubevirt from '@vmgpu/kubevirt/translate';
 import * as openstack from '@vmgpu/openstack/translate';
 import * as proxmox from '@vmgpu/proxmox/translate';
@@ -235,32 +234,68 @@ export function roundTrip(platform: PlatformName, intent: GpuVm): Verdict {
   return judge(intent, reading.intent, [...plan.diagnostics, ...reading.diagnostics], plan);
 }
 
-/** The same from one platform to another: the source as it was read against the target as it is read back. */
+export interface Journey {
+  /** The VM as it was read on the source. */
+  readonly reading: Reading;
+  readonly migration: Migration;
+  /** The VM as it is read on the target; undefined when something blocked it. */
+  readonly arrived: Reading | undefined;
+}
+
+/** Makes a VM on one platform, reads it, plans it on another and reads that; undefined when the first makes none. */
+export function travel(from: PlatformName, to: PlatformName, intent: GpuVm): Journey | undefined {
+  const source = worlds[from];
+  const plan = (source.translator as Translator<unknown, unknown>).plan(intent, source.snapshot, { catalog });
+  const reading = source.readBack(plan);
+  if (reading === undefined) return undefined;
+  const { translator, snapshot, readBack } = worlds[to];
+  const migration = planMigration<unknown>(from, reading, translator as never, snapshot, { catalog });
+  return { reading, migration, arrived: readBack(migration.plan) };
+}
+
+/** What got lost on the way from one platform to another, the source as it was read against the target as it is read. */
 export function migrate(
   from: PlatformName,
   to: PlatformName,
   intent: GpuVm,
 ): Verdict & { readonly migration?: Migration } {
-  const source = worlds[from];
-  const plan = (source.translator as Translator<unknown, unknown>).plan(intent, source.snapshot, { catalog });
-  const reading = source.readBack(plan);
-  if (reading === undefined) return { made: false };
-  const target = worlds[to];
-  const migration = planMigration<unknown>(from, reading, target.translator as never, target.snapshot, {
-    catalog,
-  });
-  const arrived = target.readBack(migration.plan);
+  const journey = travel(from, to, intent);
+  if (journey === undefined) return { made: false };
+  const { reading, migration, arrived } = journey;
   if (arrived === undefined) {
     if (migration.report.some(({ kind }) => kind === 'blocked')) return { made: false };
     return { made: true, silent: [{ path: 'spec', was: 'a VM', is: 'nothing' }], declared: 0 };
   }
-  const verdict = judge(
-    reading.intent,
-    arrived.intent,
-    [...migration.report, ...arrived.diagnostics],
-    migration.plan,
-  );
-  return { ...verdict, migration };
+  const said = [...migration.report, ...arrived.diagnostics];
+  return { ...judge(reading.intent, arrived.intent, said, migration.plan), migration };
+}
+
+/** What became of one word of an intent on a journey. */
+export type Fate = 'kept' | 'approximated' | 'lost' | 'blocked' | 'not said' | 'silent';
+
+export function fateOf(path: string, intent: GpuVm, { reading, migration, arrived }: Journey): Fate {
+  const at = (vm: GpuVm | undefined) =>
+    vm === undefined ? [] : [...leaves(comparable(vm), '')].filter(([place]) => within(path, place));
+  const was = at(reading.intent);
+  const meant = at(intent);
+  if (meant.some(([place, value]) => !kept(place, value, new Map(was).get(place)))) return 'not said';
+  const is = new Map(at(arrived?.intent));
+  if (
+    was.every(
+      ([place, value]) => kept(place, value, is.get(place)) || expressed(place, value, migration.plan),
+    )
+  )
+    return 'kept';
+  const kinds = [...migration.report, ...(arrived?.diagnostics ?? [])]
+    .filter((one) => was.some(([place]) => covers(one.path, place)))
+    .map(({ kind }) => kind);
+  if (kinds.includes('blocked')) return 'blocked';
+  if (kinds.some((kind) => kind === 'lossy' || kind === 'unsupported')) return 'lost';
+  return kinds.length > 0 ? 'approximated' : 'silent';
+}
+
+function within(path: string, place: string): boolean {
+  return indexless(place) === path || indexless(place).startsWith(`${path}.`);
 }
 
 function judge(was: GpuVm, is: GpuVm, said: readonly Diagnostic[], plan: Plan): Verdict {
