@@ -1,1 +1,13 @@
+/** The OpenStack adapter. Loads no third-party code until the first request. */
+export {
+  type DeviceProfile,
+  listDeviceProfiles,
+  listDevices as listAccelerators,
+} from './client/accelerators.ts';
+export { type CloudConnection, type CloudSources, readCloud } from './client/clouds.ts';
+export type { LoginScope, NamedOrId, OpenStackLogin } from './client/login.ts';
+export type { Interface, ServiceType } from './client/services.ts';
+export { createOpenStack, type OpenStackProvider, type OpenStackSettings } from './provider.ts';
+export { type OpenStackGrant, platformRole, vmRole } from './roles.ts';
+export type { HostWork, OpenStackTimeouts } from './steps/env.ts';
 export * from './translate/index.ts';

@@ -24,8 +24,11 @@ export type { ServerState } from './server.ts';
 export {
   type Deployment,
   type GlanceImage,
+  type GpuProvider,
+  type NovaAggregate,
   type NovaConfigText,
   type NovaFlavor,
+  type NovaHypervisor,
   type NovaServer,
   type NovaService,
   type OfflineOptions,
@@ -34,4 +37,5 @@ export {
   offlineSnapshot,
   parseNative,
   parseSnapshot,
+  type SnapshotGap,
 } from './snapshot.ts';

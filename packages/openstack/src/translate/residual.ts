@@ -100,7 +100,9 @@ function serverFields({ server }: OpenStackNative, intent: GpuVm): Readonly<Reco
   const plain = Object.fromEntries(
     kept.flatMap((key) => {
       const value = server[key];
-      const empty = value === undefined || value === null || value === '' || sameJson(value, []);
+      // MANUAL is what Nova does when nothing is said.
+      const unsaid = [undefined, null, '', 'MANUAL'].includes(value as string | null | undefined);
+      const empty = unsaid || sameJson(value, []);
       return empty ? [] : [[key, key === 'config_drive' ? value === true || value === 'True' : value]];
     }),
   );

@@ -12,6 +12,9 @@ export interface ServerState {
   readonly 'os:scheduler_hints'?: Readonly<Record<string, unknown>>;
 }
 
+/** Metadata of a server that says which order made it, so that an answer that was lost leads to no second server. */
+export const claimKey = 'vmgpu:claim';
+
 /** Lowest compute microversion that knows a field of `POST /servers`. */
 const fieldVersions: Readonly<Record<string, string>> = {
   description: '2.19',

@@ -69,6 +69,41 @@ export interface NovaConfigText {
   readonly text: string;
 }
 
+/** A compute host as `GET /os-hypervisors/detail` answers. */
+export interface NovaHypervisor {
+  /** Also the id of its root provider in Placement. */
+  readonly id: string;
+  readonly hypervisor_hostname: string;
+  readonly state: string;
+  readonly status: string;
+}
+
+export interface NovaAggregate {
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A provider of GPUs in Placement: a PCI device, or a card that makes vGPUs. */
+export interface GpuProvider {
+  readonly uuid: string;
+  readonly name: string;
+  /** Name of the host's root provider. */
+  readonly host: string;
+  /** By resource class. */
+  readonly inventories: Readonly<Record<string, { readonly total: number; readonly reserved: number }>>;
+  readonly usages: Readonly<Record<string, number>>;
+  readonly traits: readonly string[];
+}
+
+/** Something that could not be seen. */
+export interface SnapshotGap {
+  readonly path: string;
+  readonly why: string;
+  /** The right that would show it. */
+  readonly needs?: string;
+}
+
 /** What one OpenStack cloud has and allows now. Lists are absent when they were not asked for. */
 export interface OpenStackSnapshot {
   readonly apiVersion: typeof apiVersion;
@@ -87,6 +122,12 @@ export interface OpenStackSnapshot {
   readonly resourceClasses?: readonly string[];
   /** nova.conf as it is; what stands there is kept. */
   readonly config?: readonly NovaConfigText[];
+  readonly providers?: readonly GpuProvider[];
+  readonly hypervisors?: readonly NovaHypervisor[];
+  readonly aggregates?: readonly NovaAggregate[];
+  /** Limits and use of the project, as Nova counts them; -1 is no limit. */
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly gaps?: readonly SnapshotGap[];
 }
 
 const loose = <T>() => shape({}) as unknown as Schema<T>;
@@ -120,6 +161,11 @@ const snapshotSchema = exactShape({
   config: optional(
     list(exactShape({ service: choice(...novaServices), host: optional(text()), text: text() })),
   ),
+  providers: optional(list(loose<GpuProvider>())),
+  hypervisors: optional(list(loose<NovaHypervisor>())),
+  aggregates: optional(list(loose<NovaAggregate>())),
+  limits: optional(dictionary(number())),
+  gaps: optional(list(shape({ path: text(), why: text(), needs: optional(text()) }))),
 });
 
 /** Checks a snapshot read from disk. Throws `bad-input` with every wrong place, `unknown-name` for a release unknown. */

@@ -12,6 +12,7 @@ import { decodeBase64 } from './base64.ts';
 import { note } from './context.ts';
 import { readGpus } from './read-gpus.ts';
 import { residual, vmName } from './residual.ts';
+import { claimKey } from './server.ts';
 import {
   type GlanceImage,
   type NovaFlavor,
@@ -154,9 +155,8 @@ function readServer({ server, image }: OpenStackNative, diagnostics: Diagnostic[
 }
 
 function labels(metadata: unknown): { labels?: Record<string, string> } {
-  return typeof metadata === 'object' && metadata !== null && Object.keys(metadata).length > 0
-    ? { labels: metadata as Record<string, string> }
-    : {};
+  const { [claimKey]: _claim, ...rest } = (metadata ?? {}) as Record<string, string>;
+  return Object.keys(rest).length > 0 ? { labels: rest } : {};
 }
 
 /** Without keys that say nothing. */

@@ -1,0 +1,135 @@
+/** What the error answers of all services mean: the one place that knows their forms. */
+import { isVmgpuError, VmgpuError, type VmgpuErrorCode } from '@vmgpu/core';
+import type { ErrorReading, HttpResponse } from '@vmgpu/http';
+import { type Diagnosis, diagnose, type FaultInput, type FaultStage } from '../translate/diagnose.ts';
+
+/**
+ * Forms: Keystone `{error: {message}}`; Nova `{badRequest: {message}}` and its likes; Placement `{errors: [{detail, code}]}`;
+ * Glance `{message, title}`, or HTML; Neutron `{NeutronError: {message}}`; Cyborg `{error_message}`, itself JSON at times;
+ * proxies: HTML. Source: the services' fault wrappers, Zed to Hibiscus.
+ */
+export function readOsError(response: HttpResponse): ErrorReading {
+  const { status } = response;
+  const { message, kind } = errorText(response);
+  const details = kind === undefined ? {} : { details: { kind } };
+  if (status === 401 && response.headers['openstack-auth-receipt'] !== undefined) {
+    return {
+      code: 'auth-failed',
+      message: 'a second factor is needed',
+      hint: 'give login.totp, or use an application credential',
+    };
+  }
+  if (status === 403 && /^(Quota exceeded|.* is over a limit)/i.test(message)) {
+    return { code: 'capacity', message, hint: quotaHint, details: { kind: 'quota' } };
+  }
+  if (status === 413) return { code: 'capacity', message, hint: quotaHint, details: { kind: 'quota' } };
+  if (status === 403) return { message, hint: 'the role of the login does not allow this call', ...details };
+  if (status === 409 && /already exists/i.test(message))
+    return { code: 'already-exists', message, ...details };
+  if (status === 401) return { message, hint: 'check user, domain, project and secret', ...details };
+  return { message, ...details };
+}
+
+const quotaHint = 'free something of the project, or have its limit raised';
+const longestText = 600;
+
+function errorText({ headers, text }: HttpResponse): { message: string; kind?: string } {
+  const type = headers['content-type'] ?? '';
+  if (/html/i.test(type) || /^\s*<(!doctype|html)/i.test(text)) return { message: oneLine(fromHtml(text)) };
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return { message: oneLine(text) };
+  }
+  const { errors, error_message, message } = (body ?? {}) as Record<string, unknown>;
+  if (Array.isArray(errors)) {
+    const [first] = errors as { detail?: string; title?: string; code?: string }[];
+    const detail = first?.detail ?? first?.title ?? '';
+    return { message: oneLine(detail), ...(first?.code === undefined ? {} : { kind: first.code }) };
+  }
+  if (typeof error_message === 'string') return { message: oneLine(faultString(error_message)) };
+  if (typeof message === 'string') return { message: oneLine(fromHtml(message)) };
+  for (const value of Object.values((body ?? {}) as Record<string, unknown>)) {
+    const inner = value as { message?: unknown; type?: unknown } | null;
+    if (typeof inner?.message !== 'string') continue;
+    const kind = typeof inner.type === 'string' ? inner.type : undefined;
+    return { message: oneLine(inner.message), ...(kind === undefined ? {} : { kind }) };
+  }
+  return { message: '' };
+}
+
+function faultString(text: string): string {
+  try {
+    return String((JSON.parse(text) as { faultstring?: unknown }).faultstring ?? text);
+  } catch {
+    return text;
+  }
+}
+
+/** The sentence in webob's error page: what stands between the heading and the end. */
+function fromHtml(text: string): string {
+  return text
+    .slice(0, 20_000)
+    .replace(/<title>[^<]*<\/title>/i, '')
+    .replace(/<[^>]{0,500}>/g, ' ');
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > longestText ? `${line.slice(0, longestText)}…` : line;
+}
+
+const codes: Readonly<Partial<Record<FaultStage, VmgpuErrorCode>>> = {
+  quota: 'capacity',
+  placement: 'capacity',
+  prefilter: 'capacity',
+  filters: 'capacity',
+  compute: 'capacity',
+  host: 'host-not-ready',
+  guest: 'host-not-ready',
+};
+
+/** The error of a server that was not made, with its cause and remedy as far as they can be told. */
+export function faultError(what: string, input: FaultInput, more: { cause?: unknown } = {}): VmgpuError {
+  const diagnosis = diagnose(input);
+  const { stage, evidence, causes, remedies } = diagnosis;
+  const said = oneLine(input.fault?.message ?? evidence).replace(/\.$/, '');
+  const likely = causes[0] === undefined ? '' : `. Likely cause: ${causes[0]}`;
+  return new VmgpuError(codeOf(diagnosis), `${what}: ${said || 'no reason was given'}${likely}`, {
+    ...(remedies.length > 0 ? { hint: remedies.join('; ') } : {}),
+    ...more,
+    details: { stage, evidence: oneLine(evidence), causes, remedies, retryable: false },
+  });
+}
+
+function codeOf({ stage, evidence }: Diagnosis): VmgpuErrorCode {
+  if (/mdev-capable resource|vGPU resource/.test(evidence)) return 'host-not-ready';
+  return codes[stage] ?? 'refused';
+}
+
+/** Nova's refusal of `POST /servers` or an action, with what is known about such refusals. */
+export function explainRefusal(what: string, error: unknown, release: string): unknown {
+  if (!isVmgpuError(error)) return error;
+  const status = error.details?.status;
+  if (typeof status !== 'number' || ![400, 403, 409, 500].includes(status)) return error;
+  const text = error.message.slice(error.message.indexOf(`${status}`) + String(status).length).trim();
+  const diagnosis = diagnose({ status, body: text, release });
+  if (diagnosis.stage === 'unknown') return error;
+  const told = faultError(what, { status, body: text, release }, { cause: error });
+  return new VmgpuError(status === 403 && told.code === 'refused' ? error.code : told.code, told.message, {
+    ...(told.hint === undefined ? {} : { hint: told.hint }),
+    cause: error,
+    details: { ...error.details, ...told.details },
+  });
+}
+
+/** The finer kind of an error: Placement's code, Neutron's type, ours. */
+export function errorKind(error: unknown): string | undefined {
+  const kind = isVmgpuError(error) ? error.details?.kind : undefined;
+  return typeof kind === 'string' ? kind : undefined;
+}
+
+export function hasCode(error: unknown, ...wanted: readonly VmgpuErrorCode[]): boolean {
+  return isVmgpuError(error) && wanted.includes(error.code);
+}
