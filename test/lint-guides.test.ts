@@ -40,15 +40,14 @@ const listed: Readonly<Record<string, Listed>> = {
       '000-15': ['321 kubevirt.misplaced-key', '324 kubevirt.misplaced-key'],
       '000-16': ['275 kubevirt.null-timestamp', '292 kubevirt.null-timestamp'],
       '000-17': ['329 kubevirt.cloud-init-password'],
+      '000-18': ['320 kubevirt.memory-as-request'],
       '000-20': ['45 guide.clone-and-cd'],
       '000-21': ['68 guide.branch-and-cuda', '45 guide.moved-repository'],
       '000-22': ['19 guide.mig-vgpu'],
+      '000-25': ['129 gpu-operator.no-default-type'],
     },
     missed: {
-      '000-18': 'memory as a request only is allowed and means the same; nothing to repair',
       '000-19': 'whether the cluster has CDI and that storage class is not in the file',
-      '000-25':
-        "which types the operator's own table has depends on its release, which the guide does not name",
     },
   },
   'gpu-operator-with-kubevirt.rst': {
@@ -78,6 +77,7 @@ const listed: Readonly<Record<string, Listed>> = {
       9: ['103 kolla.container-name', '114 kolla.container-name', '124 kolla.container-name'],
       10: ['132 kolla.global-file'],
       11: ['43 host.iommu-value'],
+      12: ['40 guide.iommu-pt'],
       13: ['86 guide.options-for-builtin'],
       14: ['86 guide.initramfs-missing'],
       15: ['69 guide.misspelt-vfio'],
@@ -91,7 +91,6 @@ const listed: Readonly<Record<string, Listed>> = {
     },
     missed: {
       7: 'type-PCI is right for the card of this guide; nova.alias-never-matches finds it where it is wrong',
-      12: 'intel_iommu=on alone works; iommu=pt is an advice, not a repair',
     },
   },
   'proxmox-gpu-to-vm-to-container.md': {

@@ -41,6 +41,7 @@ const listed: Readonly<Record<string, readonly string[]>> = {
     '361 guide.visible-devices-all',
   ],
   'openstack-gpu-passthrough-kolla.md': [
+    '40 guide.iommu-pt',
     '43 host.iommu-value',
     '50 guide.directed-io',
     '69 guide.misspelt-vfio',

@@ -43,6 +43,16 @@ export const guideRules: readonly GuideRule[] = [
     why: 'The word is needed on older kernels only.',
   },
   {
+    rule: 'guide.iommu-pt',
+    pattern: /GRUB_CMDLINE_LINUX\w*=(?!.*\biommu=pt).*\bintel_iommu=on/,
+    unless: proxmox,
+    only: 'code',
+    severity: 'info',
+    message: 'Every device of the host is translated as well.',
+    why: 'intel_iommu=on alone works, but the drivers of the host pay for an IOMMU they do not need.',
+    remedy: 'Add iommu=pt.',
+  },
+  {
     rule: 'guide.appends-again',
     pattern: />>\s*\/etc\/(?:modprobe\.d|modules)\S*/,
     only: 'code',

@@ -11,6 +11,9 @@ export interface ProseFinding {
   readonly remedy?: string;
 }
 
+/** Types of boards that the default table of vgpu-device-manager had up to GPU Operator v24.6. */
+const oldBoardType = /mdevNameSelector:\s*["']?(GRID (?:M6|M10|M60|P4|P6|P40|P100)-\w+)/g;
+
 /** Mistakes in the sentences and shell lines of guides, which readers copy as well. */
 export function proseFindings({ text }: SourceFile): readonly ProseFinding[] {
   return [
@@ -66,6 +69,24 @@ export function proseFindings({ text }: SourceFile): readonly ProseFinding[] {
       why: 'Copied with it, the name matches nothing.',
       ...(blank === '' ? {} : { remedy: 'delete the blank' }),
     })),
+    ...matches(text, oldBoardType, (type, offset) => ({
+      rule: 'gpu-operator.no-default-type',
+      severity: 'info',
+      offset,
+      message: `the GPU Operator makes no ${type} by itself since v24.9.0`,
+      why: 'Its table of vGPU types lost the boards of Maxwell and Pascal then; nodes with another table go on.',
+      remedy: 'bring a ConfigMap of your own for vgpu-device-manager (vmgpu render writes it)',
+    })).slice(0, 1),
+    ...(/\bguest:/.test(text)
+      ? []
+      : matches(text, /\brequests:\s*\n\s+(memory):/g, (_, offset) => ({
+          rule: 'kubevirt.memory-as-request',
+          severity: 'info',
+          offset,
+          message: 'the memory of the guest is said by a request of the pod only',
+          why: 'It works: the guest gets as much. But limits, hugepages and hot-plug start from memory.guest.',
+          remedy: 'write domain.memory.guest; KubeVirt makes the request from it',
+        }))),
     ...matches(text, /featureGates\/-/g, (_, offset) => ({
       rule: 'kubevirt.gate-json-patch',
       severity: 'error',
