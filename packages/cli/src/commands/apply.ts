@@ -1,30 +1,35 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { badInput, type Plan, type PlatformName, VmgpuError } from '@vmgpu/core';
+import { badInput, type Plan, type PlatformName, type Provider, VmgpuError } from '@vmgpu/core';
 import type { Operation, OperationState } from '@vmgpu/core/engine';
-import type { Command, CommandInput } from '../command.ts';
+import type { Command, CommandInput, OptionSpec } from '../command.ts';
 import { readText } from '../files.ts';
-import { exitStatus, type Io } from '../io.ts';
+import { type ExitStatus, exitStatus, type Io } from '../io.ts';
 import { journalFile, readJournal } from '../journal-file.ts';
 import { progressPrinter } from '../progress.ts';
 import { connect, planAgainst, planOptions } from './plan.ts';
 import { required } from './render.ts';
 
+/** Options of every command that carries out a plan. */
+export const applyOptions: Readonly<Record<string, OptionSpec>> = {
+  journal: {
+    type: 'string',
+    value: 'FILE',
+    help: 'where progress is written down (next to the plan or intent if not given)',
+  },
+  keep: { type: 'boolean', help: 'on a failure, keep what was done (for --resume) instead of undoing it' },
+};
+
 export const apply: Command = {
   name: 'apply',
   summary: 'carry out a plan; safe to stop, resume, repeat and undo',
-  usage: 'plan.json | -f vm.yaml --to P [--connection NAME]',
+  usage: 'plan.json | -f vm.yaml --to P [--connection NAME] | --resume|--undo --journal FILE',
   operands: { min: 0, max: 1 },
   options: {
     ...planOptions,
-    journal: {
-      type: 'string',
-      value: 'FILE',
-      help: 'where progress is written down (next to the plan or intent if not given)',
-    },
+    ...applyOptions,
     resume: { type: 'boolean', help: 'go on where an apply was stopped' },
     undo: { type: 'boolean', help: 'take back what an apply has changed' },
-    keep: { type: 'boolean', help: 'on a failure, keep what was done (for --resume) instead of undoing it' },
   },
   examples: [
     { line: 'vmgpu apply plan.json --connection lab', what: 'carry out a plan made by vmgpu plan' },
@@ -34,41 +39,68 @@ export const apply: Command = {
   ],
   async run(input, io) {
     const source = input.operands[0] ?? input.value('file');
-    if (source === undefined || (input.operands.length > 0 && input.value('file') !== undefined)) {
+    const goesOn = input.flag('resume') || input.flag('undo');
+    const named = input.value('journal');
+    if (
+      (source === undefined && !(goesOn && named)) ||
+      (input.operands.length > 0 && input.value('file') !== undefined)
+    ) {
       throw badInput('vmgpu apply: say what to apply', {
         found: source === undefined ? 'nothing' : 'a plan and -f',
         expected: 'plan.json, or -f vm.yaml --to PLATFORM',
       });
     }
-    const journalPath = input.value('journal') ?? `${source === '-' ? 'vmgpu' : source}.journal.json`;
-    const engine = await import('@vmgpu/core/engine');
-    const planned = input.operands.length > 0 ? await readPlan(source, io) : undefined;
-    const continued =
-      input.flag('resume') || input.flag('undo') ? await readJournal(journalPath, io) : undefined;
-    const earlier = continued ? undefined : await setAside(journalPath, io);
+    const journal = named ?? `${source === '-' ? 'vmgpu' : source}.journal.json`;
+    const [planFile] = input.operands;
+    const continued = goesOn ? await readJournal(journal, io) : undefined;
+    const planned = planFile === undefined || continued ? undefined : await readPlan(planFile, io);
     const platform = (continued?.plan.platform ??
       planned?.platform ??
       required(input.value('to'), '--to PLATFORM')) as PlatformName;
+    if (!continued) await setAside(journal, io);
     const provider = await connect(platform, input, io);
     try {
-      const print = input.json
-        ? (event: unknown) => io.err(`${JSON.stringify(event)}\n`)
-        : progressPrinter(io);
-      const options = { signal: io.signal, journal: journalFile(journalPath, io), onEvent: print };
-      const operation = continued
-        ? input.flag('undo')
-          ? engine.undo(continued, provider, options)
-          : engine.resume(continued, provider, options)
-        : engine.apply(planned ?? (await planAgainst(provider, input, io)), provider, {
-            ...options,
-            onFailure: input.flag('keep') ? 'keep' : 'undo',
-          });
-      return await report(operation, journalPath, earlier, input, io);
+      if (!continued)
+        return await carryOut(
+          planned ?? (await planAgainst(provider, input, io)),
+          provider,
+          journal,
+          input,
+          io,
+        );
+      const engine = await import('@vmgpu/core/engine');
+      const options = operationOptions(journal, input, io);
+      const operation = input.flag('undo')
+        ? engine.undo(continued, provider, options)
+        : engine.resume(continued, provider, options);
+      return await report(operation, journal, undefined, input, io);
     } finally {
       await provider.close?.();
     }
   },
 };
+
+/** Carries out a plan with progress and a journal, and says how to go on. Throws what the engine throws. */
+export async function carryOut(
+  planned: Plan,
+  provider: Provider,
+  journal: string,
+  input: CommandInput,
+  io: Io,
+): Promise<ExitStatus> {
+  const earlier = await setAside(journal, io);
+  const engine = await import('@vmgpu/core/engine');
+  const operation = engine.apply(planned, provider, {
+    ...operationOptions(journal, input, io),
+    onFailure: input.flag('keep') ? 'keep' : 'undo',
+  });
+  return report(operation, journal, earlier, input, io);
+}
+
+function operationOptions(journal: string, input: CommandInput, io: Io) {
+  const onEvent = input.json ? (event: unknown) => io.err(`${JSON.stringify(event)}\n`) : progressPrinter(io);
+  return { signal: io.signal, journal: journalFile(journal, io), onEvent };
+}
 
 async function report(
   operation: Operation,
@@ -84,14 +116,14 @@ async function report(
     if (input.json)
       io.out(`${JSON.stringify({ apiVersion: 'vmgpu/v1', kind: 'OperationResult', ...result }, null, 2)}\n`);
     else if (input.flag('undo')) io.err(result.changed ? 'taken back\n' : 'there was nothing to take back\n');
-    else if (result.changed) io.err(`next: vmgpu apply --undo takes it back (journal: ${journal})\n`);
+    else if (result.changed) io.err(`next: vmgpu apply --undo --journal ${journal} takes it back\n`);
     else io.err('everything was as wanted already\n');
     for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
     return exitStatus.done;
   } catch (error) {
     const code = (error as { code?: string }).code;
     if (code === 'aborted' || code === 'apply-failed')
-      io.err(`next: vmgpu apply --resume or --undo (journal: ${journal})\n`);
+      io.err(`next: vmgpu apply --resume --journal ${journal}, or --undo\n`);
     throw error;
   }
 }

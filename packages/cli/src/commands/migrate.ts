@@ -1,17 +1,28 @@
-import { badInput, type GpuSelector, isLoss, type PlatformName, platformNames } from '@vmgpu/core';
+import {
+  type Artifact,
+  badInput,
+  type GpuSelector,
+  isLoss,
+  type Plan,
+  type PlatformName,
+  platformNames,
+} from '@vmgpu/core';
+import type { Migration } from '@vmgpu/core/migrate';
 import { loadAdapter } from '../adapters.ts';
 import { printArtifact } from '../artifact-text.ts';
-import type { Command } from '../command.ts';
+import type { Command, CommandInput } from '../command.ts';
 import { pathInside, writeText } from '../files.ts';
-import { exitStatus } from '../io.ts';
+import { type ExitStatus, exitStatus, type Io } from '../io.ts';
 import { palette } from '../style.ts';
+import { applyOptions, carryOut } from './apply.ts';
+import { connect } from './plan.ts';
 import { readVm, sourceOptions } from './read.ts';
 import { describeDiagnostics, describeRequirements, readHosts, required } from './render.ts';
 
 export const migrate: Command = {
   name: 'migrate',
   summary: 'plan a VM of one platform on another, with a report of what is lost',
-  usage: '--from P FILE... --to P [-o DIR]',
+  usage: '--from P FILE... --to P [-o DIR] | --from P --connection NAME VM --to P --apply',
   operands: { min: 1, max: 50 },
   options: {
     ...sourceOptions,
@@ -46,6 +57,13 @@ export const migrate: Command = {
       value: 'DIR',
       help: "write vm.yaml, plan.json and the target's files below DIR",
     },
+    'target-connection': {
+      type: 'string',
+      value: 'NAME',
+      help: 'plan against what this connection has now, instead of against nothing but --target-host',
+    },
+    apply: { type: 'boolean', help: 'carry the plan out on the target; the source is left as it is' },
+    ...applyOptions,
     strict: { type: 'boolean', help: 'exit with 1 when anything is lost' },
   },
   examples: [
@@ -56,6 +74,10 @@ export const migrate: Command = {
     {
       line: 'vmgpu migrate --from openstack server.json --to proxmox --device a10=10de:2236',
       what: 'say what an alias was',
+    },
+    {
+      line: 'vmgpu migrate --from proxmox --connection lab 101 --to kubevirt --target-connection prod --apply',
+      what: 'from one live platform to another',
     },
   ],
   async run(input, io) {
@@ -70,48 +92,83 @@ export const migrate: Command = {
     );
     const profiles = Object.fromEntries(pairs(input.values('profile'), 'profile'));
     const { from, reading } = await readVm(input, io);
-    const version = input.value('target-version');
-    const hosts = await readHosts(input.values('target-host'), io);
-    const snapshot = adapter.offlineSnapshot({ hosts, ...(version === undefined ? {} : { version }) });
-    const migration = planMigration(from, reading, adapter.translator as never, snapshot as never, {
-      catalog,
-      devices,
-      profiles,
-    });
-    const { intent, plan, report } = migration;
-    const directory = input.value('output');
-    if (directory !== undefined) {
-      const { stringify } = await import('yaml');
-      await writeText(pathInside(directory, 'vm.yaml'), stringify(intent, { lineWidth: 0 }), io);
-      await writeText(pathInside(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, io);
-      for (const artifact of adapter.translator.render(plan)) {
-        await writeText(
-          pathInside(directory, artifact.path),
-          await printArtifact(artifact),
-          io,
-          artifact.mode,
-        );
-      }
+    const live = input.flag('apply') || input.value('target-connection') !== undefined;
+    const provider = live ? await connect(to, input, io, 'target-connection') : undefined;
+    try {
+      const snapshot = provider
+        ? await provider.snapshot('vm', { signal: io.signal })
+        : adapter.offlineSnapshot(await offlineTarget(input, io));
+      const migration = planMigration(from, reading, adapter.translator as never, snapshot as never, {
+        catalog,
+        devices,
+        profiles,
+      });
+      const status = await show(migration, adapter.translator, input, io);
+      if (!provider || !input.flag('apply') || status !== exitStatus.done) return status;
+      const { name } = migration.intent.metadata;
+      const done = await carryOut(
+        migration.plan,
+        provider,
+        input.value('journal') ?? pathInside(input.value('output') ?? '.', `${name}.journal.json`),
+        input,
+        io,
+      );
+      io.err(
+        `${name} is still on ${from} as it was: shut it down there before both use the same addresses\n`,
+      );
+      return done;
+    } finally {
+      await provider?.close?.();
     }
-    if (input.json) {
-      io.out(`${JSON.stringify({ apiVersion: 'vmgpu/v1', kind: 'Migration', ...migration }, null, 2)}\n`);
-    } else {
-      const steps = plan.steps.map((step) => `  ${step.scope.padEnd(8)} ${step.summary}`);
-      io.out(`${intent.metadata.name}: from ${from} to ${to} ${plan.platformVersion}\n${steps.join('\n')}\n`);
-    }
-    const paint = palette(io);
-    const losses = report.filter(isLoss).length;
-    io.err(
-      `${[
-        ...describeDiagnostics(report, paint, io.width),
-        ...describeRequirements(plan.requirements, paint, io.width),
-        `${report.length} remarks, ${losses} of them losses${directory === undefined ? '' : `; files are in ${directory}`}`,
-      ].join('\n')}\n`,
-    );
-    const blocked = report.some(({ kind }) => kind === 'blocked');
-    return blocked || (input.flag('strict') && losses > 0) ? exitStatus.findings : exitStatus.done;
   },
 };
+
+/** What is known of a target that nobody asks: its version and captures of its hosts. */
+async function offlineTarget(input: CommandInput, io: Io) {
+  const version = input.value('target-version');
+  const hosts = await readHosts(input.values('target-host'), io);
+  return { hosts, ...(version === undefined ? {} : { version }) };
+}
+
+/** Writes and prints a migration; the exit status says whether something stands in its way. */
+async function show(
+  migration: Migration,
+  translator: { render(plan: Plan): readonly Artifact[] },
+  input: CommandInput,
+  io: Io,
+): Promise<ExitStatus> {
+  const { from, to, intent, plan, report } = migration;
+  const directory = input.value('output');
+  if (directory !== undefined) {
+    const { stringify } = await import('yaml');
+    await writeText(pathInside(directory, 'vm.yaml'), stringify(intent, { lineWidth: 0 }), io);
+    await writeText(pathInside(directory, 'plan.json'), `${JSON.stringify(plan, null, 2)}\n`, io);
+    for (const artifact of translator.render(plan)) {
+      await writeText(pathInside(directory, artifact.path), await printArtifact(artifact), io, artifact.mode);
+    }
+  }
+  const losses = report.filter(isLoss).length;
+  const blocked = report.some(({ kind }) => kind === 'blocked');
+  const status = blocked || (input.flag('strict') && losses > 0) ? exitStatus.findings : exitStatus.done;
+  // Standard output holds one document: what comes last.
+  const print = input.flag('apply') && status === exitStatus.done ? io.err : io.out;
+  if (input.json) {
+    const document = { apiVersion: 'vmgpu/v1', kind: 'Migration', ...migration };
+    print(`${print === io.err ? JSON.stringify(document) : JSON.stringify(document, null, 2)}\n`);
+  } else {
+    const steps = plan.steps.map((step) => `  ${step.scope.padEnd(8)} ${step.summary}`);
+    print(`${intent.metadata.name}: from ${from} to ${to} ${plan.platformVersion}\n${steps.join('\n')}\n`);
+  }
+  const paint = palette(io);
+  io.err(
+    `${[
+      ...describeDiagnostics(report, paint, io.width),
+      ...describeRequirements(plan.requirements, paint, io.width),
+      `${report.length} remarks, ${losses} of them losses${directory === undefined ? '' : `; files are in ${directory}`}`,
+    ].join('\n')}\n`,
+  );
+  return status;
+}
 
 function pairs(words: readonly string[], option: string): readonly (readonly [string, string])[] {
   return words.map((word) => {

@@ -74,13 +74,14 @@ export const plan: Command = {
   },
 };
 
-/** Opens the connection that the command line names. */
+/** Opens the connection that an option of the command line names. */
 export async function connect(
   platform: PlatformName | undefined,
   input: CommandInput,
   io: Io,
+  option = 'connection',
 ): Promise<Provider> {
-  return openProvider(await findConnection(io, platform, input.value('connection')), io);
+  return openProvider(await findConnection(io, platform, input.value(option)), io);
 }
 
 /** Reads the intent, asks the platform what it has, and plans. */

@@ -69,16 +69,17 @@ export function chooseNode(
       catalog: options.catalog,
       report: trial,
     });
-    return trial.diagnostics.filter((diagnostic) => diagnostic.kind === 'blocked').length;
+    return trial.diagnostics.filter(({ kind }) => kind === 'blocked').map(({ message }) => message);
   };
-  const best = nodes.map((node) => ({ node, count: problems(node) })).sort((a, b) => a.count - b.count)[0];
-  if (best && best.count > 0) {
+  const tried = nodes.map((node) => ({ node, lacks: problems(node) }));
+  const [best] = [...tried].sort((a, b) => a.lacks.length - b.lacks.length);
+  if (best && best.lacks.length > 0) {
     report.add(
       'blocked',
       'no-node-fits',
       'spec.gpus',
-      'no node has everything that is asked for',
-      'choose a node with providerOptions.proxmox.node to see what it lacks',
+      `no node has everything that is asked for. ${tried.map(({ node, lacks }) => `${node.name}: ${lacks[0]}`).join('. ')}`,
+      'the remarks below are about the node that comes nearest; providerOptions.proxmox.node chooses another',
     );
   }
   return best?.node;
