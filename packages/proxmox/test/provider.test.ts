@@ -91,6 +91,7 @@ describe('rights', () => {
     expect(bench.seen.slice(from).filter(({ path }) => path.includes('hardware'))).toEqual([]);
     const own = tenant.translate.plan(byName, snapshot, { scope: 'vm' });
     expect(own.diagnostics.filter(({ kind }) => kind === 'blocked')).toEqual([]);
+    expect(own.diagnostics).toContainEqual(expect.objectContaining({ code: 'proxmox.not-read' }));
     const made = apply(own, tenant, options(bench));
     await made;
     expect(bench.pve.state.vms[0]?.running).toBeDefined();
@@ -322,6 +323,25 @@ describe('steps', () => {
     );
     await undo(made.toJSON(), bench.provider, options(bench));
     expect(bench.pve.state.mappings.map(({ id, map }) => [id, map])).toEqual([['gt1030', [line]]]);
+  });
+
+  it('an undo keeps a mapping that another VM uses by then', async () => {
+    const bench = await onBench();
+    const scope = { scope: 'platform' } as const;
+    const plan = bench.provider.translate.plan(
+      vm(fullSpec),
+      await bench.provider.snapshot('platform'),
+      scope,
+    );
+    const made = apply(plan, bench.provider, options(bench));
+    await made;
+    const theirs = { ...vm(fullSpec), metadata: { name: 'other' } };
+    const snapshot = await bench.provider.snapshot('vm');
+    const others = bench.provider.translate.plan(theirs, snapshot, { scope: 'vm' });
+    await apply(others, bench.provider, options(bench));
+    const error = await failureOf(undo(made.toJSON(), bench.provider, options(bench)));
+    expect(error.message).toMatch(/is used by VM 100 by now/);
+    expect(bench.pve.state.mappings.length).toBe(2);
   });
 
   it('user data that lies nowhere is said before anything is made', async () => {

@@ -29,8 +29,12 @@ export function residual(
     input,
     asks: input.request.mode === 'passthrough' ? askPassthrough(context, input) : askVgpu(context, input),
   }));
-  const derived = extraSpecs(context, asked);
-  const specs = overrides(derived, flavor.extra_specs ?? {});
+  const actual = flavor.extra_specs ?? {};
+  const differing = overrides(extraSpecs(context, asked), actual);
+  // Extra specs of the user's own can make a derived one needless: planning with them is what must come out right.
+  const flavorOptions = { ...context.options.flavor, extraSpecs: differing };
+  const withOwn = { ...context, options: { ...context.options, flavor: flavorOptions } };
+  const specs = { ...differing, ...overrides(extraSpecs(withOwn, asked), actual) };
   const properties = imageProperties(context);
   const onImage = Object.entries(image ?? {}).filter(
     (entry): entry is [string, string] =>

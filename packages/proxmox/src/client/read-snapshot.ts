@@ -97,6 +97,18 @@ function isMeant(vm: VmItem, { name, in: node }: VmRef): boolean {
   return (String(vm.vmid) === name || vm.name === name) && (node === undefined || vm.node === node);
 }
 
+/** The VMs that name a PCI mapping, among those that the caller may see. */
+export async function vmsUsingMapping(read: Reader, id: string): Promise<readonly number[]> {
+  const items = await read((pve, options) => listVms(pve, options));
+  const vms = await readVms(read, items, items, []);
+  const named = new RegExp(`(^|,)mapping=${id}(,|$)`);
+  return vms
+    .filter(({ config }) =>
+      Object.entries(config).some(([key, value]) => /^hostpci\d+$/.test(key) && named.test(value ?? '')),
+    )
+    .map(({ vmid }) => vmid);
+}
+
 async function readVms(
   read: Reader,
   items: readonly VmItem[],

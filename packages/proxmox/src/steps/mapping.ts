@@ -1,5 +1,6 @@
 import { type CallOptions, type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
 import { createMapping, deleteMapping, getMapping, listMappings, updateMapping } from '../client/mappings.ts';
+import { vmsUsingMapping } from '../client/read-snapshot.ts';
 import { type PciMapping, printMappingEntry, tryParseMappingEntry } from '../translate/mapping.ts';
 import { read, type StepEnv, type StepHandler, settle } from './env.ts';
 
@@ -164,7 +165,10 @@ async function undoMapping(
       const key = keyOf(text);
       return managed.entries.has(key) ? (originalText(before, key, old) ?? []) : [text];
     });
-    if (map.length === 0) return deleteMapping(env.pve, id, options);
+    if (map.length === 0) {
+      await refuseInUse(env, id, context);
+      return deleteMapping(env.pve, id, options);
+    }
     const drop = [...managed.flags.keys()].filter((flag) => before?.[flag] === undefined);
     const rest = Object.fromEntries(Object.entries(now).filter(([key]) => !drop.includes(key as Flag)));
     const restored = Object.fromEntries(
@@ -180,6 +184,15 @@ async function undoMapping(
       keepFlags ? [] : drop,
       options,
     );
+  });
+}
+
+/** Proxmox VE deletes a mapping under the VMs that name it, which then do not start. VMs that the caller may not see are not asked. */
+async function refuseInUse(env: StepEnv, id: string, context: StepContext): Promise<void> {
+  const users = await vmsUsingMapping((call) => read(context, (options) => call(env.pve, options)), id);
+  if (users.length === 0) return;
+  throw new VmgpuError('conflict', `mapping ${id} is used by VM ${users.join(', ')} by now`, {
+    hint: 'take it from those VMs first, or leave it',
   });
 }
 

@@ -101,6 +101,17 @@ export function plan(intent: GpuVm, snapshot: ProxmoxSnapshot, options: PlanOpti
     scope: options.scope,
     report,
   });
+  // A gap at one VM's configuration says nothing about this plan, unless it is the VM that is meant.
+  for (const { path, why, needs } of snapshot.gaps ?? []) {
+    if (path.startsWith('vms.') && path !== `vms.${vmid}.config`) continue;
+    report.add(
+      'approximated',
+      'not-read',
+      'spec.gpus',
+      `${path} could not be read, so nothing is checked against it: ${why}`,
+      needs === undefined ? undefined : `the caller needs ${needs}`,
+    );
+  }
   const steps = stepsOf(intent, native, snapshot, gpus.mappings, state, vm, create);
   return deepFreeze({
     apiVersion,
