@@ -169,6 +169,9 @@ export function inventoryOf(host: string, directory = join(here, 'gpu-hosts')): 
   return { host, gpus: gpus as unknown as readonly GpuDevice[] };
 }
 
+/** Debian's Nova, unless another one was brought up. */
+export const novaRelease = process.env.NOVA_RELEASE ?? '26';
+
 export const gpuHost = inventoryOf('gpu-host-1');
 
 /** A small VM with these GPUs. */
@@ -196,11 +199,11 @@ export function passthrough(id: string, name = 'gpu0', count?: number): GpuReque
   return { name, mode: 'passthrough', device: { id }, ...(count === undefined ? {} : { count }) };
 }
 
-/** The configuration that our translator writes for these VMs on Nova 26, as fragments of the services. */
+/** The configuration that our translator writes for these VMs on this Nova, as fragments of the services. */
 export function renderFragments(...vms: readonly GpuVm[]): Readonly<Record<string, string>> {
   const fragments: Record<string, string> = {};
   for (const [index, vm] of vms.entries()) {
-    const plan = openstackTranslator.plan(vm, offlineSnapshot({ version: '26', hosts: [gpuHost] }), {
+    const plan = openstackTranslator.plan(vm, offlineSnapshot({ version: novaRelease, hosts: [gpuHost] }), {
       scope: 'platform',
     });
     const blocked = plan.diagnostics.filter(({ kind }) => kind === 'blocked');

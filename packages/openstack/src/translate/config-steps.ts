@@ -142,6 +142,9 @@ function joined(key: string, values: readonly string[]): readonly string[] {
     : unique;
 }
 
+/** Options whose values add up (oslo.config's MultiOpt); of every other one the last value holds. Nova 34, nova.conf.pci. */
+const repeated = ['alias', 'device_spec', 'passthrough_whitelist'];
+
 /**
  * Values that stand in the configuration now and would be lost: a tool's file replaces the whole option. Drop-in files of
  * plain packages add to repeated options, so that there nothing needs to be said again.
@@ -152,9 +155,10 @@ function earlier(
   section: string,
   key: string,
 ): readonly string[] {
-  const repeats = ['alias', 'device_spec', 'passthrough_whitelist'].includes(key);
   if (
-    !(repeats ? snapshot.deployment !== 'packages' : listOptions.includes(key) && key !== 'enabled_filters')
+    !(repeated.includes(key)
+      ? snapshot.deployment !== 'packages'
+      : listOptions.includes(key) && key !== 'enabled_filters')
   )
     return [];
   return (snapshot.config ?? [])
@@ -172,10 +176,10 @@ function known({ snapshot }: PlanContext, { service, host, sections }: ConfigSta
   return {
     sections: sections.map(({ section, options }) => ({
       section,
-      options: options.map(({ key }) => ({
-        key,
-        values: documents.flatMap((document) => osloValues(document, section, key)),
-      })),
+      options: options.map(({ key }) => {
+        const values = documents.flatMap((document) => osloValues(document, section, key));
+        return { key, values: repeated.includes(key) ? values : values.slice(-1) };
+      }),
     })),
   };
 }
