@@ -63,6 +63,15 @@ describe('retryCall', () => {
     expect(error.message).toContain('the last of 3 tries');
   });
 
+  it('counts the tries of a call that is retried inside as well', async () => {
+    const { clock } = instantClock();
+    const inner = failTimes(9, passing()).call;
+    const call = () => retryCall(inner, { clock, tries: 3 });
+    const error: VmgpuError = await retryCall(call, { clock, tries: 2 }).catch((e) => e);
+    expect(error.message).toMatch(/^\w[^(]* \(the last of 6 tries\)$/);
+    expect(error.details?.tries).toHaveLength(6);
+  });
+
   it('stops waiting when aborted, with the reason', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');

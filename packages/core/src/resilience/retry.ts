@@ -62,20 +62,27 @@ export async function retryCall<T>(
   }
 }
 
+interface Try {
+  readonly code: string;
+  readonly message: string;
+}
+
 function joinTries(failures: readonly unknown[]): unknown {
   const last = failures.at(-1);
   if (failures.length === 1 || isAbort(last)) return last;
   const code = isVmgpuError(last) ? last.code : 'unreachable';
-  return new VmgpuError(code, `${messageOf(last)} (the last of ${failures.length} tries)`, {
+  const tries = failures.flatMap(triesOf);
+  return new VmgpuError(code, `${tries.at(-1)?.message} (the last of ${tries.length} tries)`, {
     cause: last,
-    details: {
-      ...(isVmgpuError(last) ? last.details : {}),
-      tries: failures.map((error) => ({
-        code: isVmgpuError(error) ? error.code : 'internal',
-        message: messageOf(error),
-      })),
-    },
+    details: { ...(isVmgpuError(last) ? last.details : {}), tries },
   });
+}
+
+/** The tries inside a failure count one by one when they were retried themselves. */
+function triesOf(error: unknown): readonly Try[] {
+  const inner = isVmgpuError(error) ? error.details?.tries : undefined;
+  if (Array.isArray(inner)) return inner as readonly Try[];
+  return [{ code: isVmgpuError(error) ? error.code : 'internal', message: messageOf(error) }];
 }
 
 function isAbort(error: unknown): boolean {
