@@ -1,6 +1,6 @@
 import type { VmgpuError } from '@vmgpu/core';
 import { fingerprintMismatch } from './axios-pin.ts';
-import { httpError, isIdempotent } from './errors.ts';
+import { httpError, repeatOf } from './errors.ts';
 import type { HttpRequest } from './port.ts';
 
 interface Failure {
@@ -77,7 +77,7 @@ export function describeFailure(request: HttpRequest, error: unknown, limit: num
     request,
     `${why}${code && ` (${code})`}`,
     {
-      retryable: retryable && (neverSent || isIdempotent(request.method)),
+      retryable: retryable && (neverSent || repeatOf(request) === 'always'),
       ...(neverSent ? { sent: false } : {}),
     },
     { hint },

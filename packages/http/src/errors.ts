@@ -1,5 +1,5 @@
 import { isVmgpuError, VmgpuError, type VmgpuErrorCode } from '@vmgpu/core';
-import type { HttpRequest, HttpResponse } from './port.ts';
+import type { HttpRequest, HttpResponse, Repeat } from './port.ts';
 
 /** What the parts of this package and callers may read from an error's `details`. */
 export interface HttpErrorDetails {
@@ -54,14 +54,14 @@ export function abortError(request: HttpRequest, signal: AbortSignal): VmgpuErro
 
 /** The answer's text as JSON, for bindings of HttpPort. */
 export function parseJson(
-  request: Pick<HttpRequest, 'method' | 'url'>,
+  request: Pick<HttpRequest, 'method' | 'url' | 'repeat'>,
   { status, headers, text }: Pick<HttpResponse, 'status' | 'headers' | 'text'>,
 ): unknown {
   try {
     return JSON.parse(text);
   } catch {
     const type = headers['content-type'] ?? 'no content type';
-    const details = { status, retryable: isIdempotent(request.method) };
+    const details = { status, retryable: repeatOf(request) === 'always' };
     if (/json/i.test(type) || /^\s*[[{]/.test(text)) {
       throw httpError(
         'unreachable',
@@ -84,6 +84,7 @@ export function parseJson(
   }
 }
 
-export function isIdempotent(method: string): boolean {
-  return method !== 'POST' && method !== 'PATCH';
+/** What a request says of itself, else what its method says: POST and PATCH may do their work twice. */
+export function repeatOf({ method, repeat }: Pick<HttpRequest, 'method' | 'repeat'>): Repeat {
+  return repeat ?? (method === 'POST' || method === 'PATCH' ? 'if-not-sent' : 'always');
 }

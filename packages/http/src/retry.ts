@@ -1,7 +1,7 @@
 import { isVmgpuError } from '@vmgpu/core';
 import { isRetryable, type RetryOptions, retryCall, wasNeverSent } from '@vmgpu/core/resilience';
-import { isIdempotent } from './errors.ts';
-import type { HttpPort, HttpRequest, Repeat } from './port.ts';
+import { repeatOf } from './errors.ts';
+import type { HttpPort, HttpRequest } from './port.ts';
 
 /** Sends again what may be sent again; see `Repeat`. */
 export function withRetry(port: HttpPort, options: RetryOptions): HttpPort {
@@ -17,8 +17,7 @@ export function withRetry(port: HttpPort, options: RetryOptions): HttpPort {
 
 function mayRepeat(request: HttpRequest, error: unknown): boolean {
   if (!isRetryable(error)) return false;
-  const repeat: Repeat = request.repeat ?? (isIdempotent(request.method) ? 'always' : 'if-not-sent');
-  switch (repeat) {
+  switch (repeatOf(request)) {
     case 'always':
       return true;
     case 'if-refused':

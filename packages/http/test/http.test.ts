@@ -321,6 +321,28 @@ describe('repeating', () => {
     expect(unclear.seen).toEqual(['POST']);
   });
 
+  it('repeats a POST whose answer broke, when the caller says that it may always be sent again', async () => {
+    for (const [repeat, sent] of [
+      ['always', 2],
+      [undefined, 1],
+    ] as const) {
+      let requests = 0;
+      const http = await client(
+        (_request, response) => {
+          requests += 1;
+          if (requests > 1) response.setHeader('content-type', 'application/json').end('{}');
+          else
+            response.writeHead(200, { 'content-length': '100' }).write('{"half":', () => response.destroy());
+        },
+        { retry: { tries: 3, baseMs: 1, maxMs: 1 } },
+      );
+      const work = http.request({ method: 'POST', url: 'login', ...(repeat ? { repeat } : {}) });
+      if (repeat) await work;
+      else expect((await refusal(work)).code).toBe('unreachable');
+      expect(requests).toBe(sent);
+    }
+  });
+
   it('lists all tries when there were several, and none when there was one', async () => {
     const { http } = await failing(9, 502);
     const error = await refusal(http.request({ method: 'GET', url: 'x' }));
