@@ -17,6 +17,7 @@ import type { Interface, ServiceType } from './client/services.ts';
 import { createSession } from './client/session.ts';
 import type { HostWork, OpenStackTimeouts, StepEnv, StepHandler } from './steps/env.ts';
 import { stepHandlers, stepKinds } from './steps/index.ts';
+import { createServerLooks } from './steps/server-looks.ts';
 import { openstackTranslator } from './translate/index.ts';
 import { parseRelease } from './translate/releases.ts';
 import type { Deployment, NovaConfigText, OpenStackNative, OpenStackSnapshot } from './translate/snapshot.ts';
@@ -88,6 +89,8 @@ export function createOpenStack(settings: OpenStackSettings): OpenStackProvider 
     release: async ({ signal }) => (await readRelease(readerOf(signal), settings)).version,
     flavors: new Map(),
     closed: new Set(),
+    looks: createServerLooks(os, clock),
+    ids: new Map(),
     hostWork: settings.hostWork,
     newMarker: newId,
   };

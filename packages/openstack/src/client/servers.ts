@@ -23,13 +23,15 @@ export interface ServerAnswer extends NovaServer {
 
 const embedding = ['2.47'];
 
-/** `GET /servers/detail?name=`, all pages: the servers of the project with exactly this name. The filter is a regular expression. */
+/** `GET /servers/detail?name=`, all pages: the servers of the project with exactly these names. The filter is a regular expression. */
 export async function findServers(
   os: OsPort,
-  name: string,
+  name: string | readonly string[],
   options: CallOptions,
 ): Promise<readonly ServerAnswer[]> {
-  const pattern = `^${name.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&')}$`;
+  const names = typeof name === 'string' ? [name] : name;
+  const patterns = names.map((one) => one.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&'));
+  const pattern = patterns.length === 1 ? `^${patterns[0]}$` : `^(${patterns.join('|')})$`;
   const request = {
     method: 'GET',
     path: '/servers/detail',
@@ -39,7 +41,7 @@ export async function findServers(
   } as const;
   const found = await listAll<ServerAnswer>(os, 'compute', request, 'servers');
   // Databases compare without regard to case.
-  return found.filter((server) => server.name === name);
+  return found.filter((server) => names.includes(server.name));
 }
 
 /** `GET /servers/{id}`; null when there is none in the project. */

@@ -9,6 +9,7 @@ import {
 import { isRetryable, wasNeverSent } from '@vmgpu/core/resilience';
 import type { OsPort } from '../client/port.ts';
 import type { NovaFlavor } from '../translate/snapshot.ts';
+import type { ServerLooks } from './server-looks.ts';
 
 /** Limits, in milliseconds. */
 export interface OpenStackTimeouts {
@@ -41,6 +42,9 @@ export interface StepEnv {
   readonly flavors: Map<string, NovaFlavor>;
   /** Set once Placement has refused us: a tenant's login asks it only once. */
   readonly closed: Set<'placement'>;
+  readonly looks: ServerLooks;
+  /** Ids of images and networks by kind and name, as they were a moment ago. */
+  readonly ids: Map<string, { readonly until: number; readonly id: string }>;
   readonly hostWork: HostWork | undefined;
   /** A new UUID. */
   readonly newMarker: () => string;
@@ -81,6 +85,20 @@ export function settle<T>(
 export function isUnanswered(error: unknown): boolean {
   if (!isVmgpuError(error) || wasNeverSent(error) || error.details?.method === undefined) return false;
   return error.code === 'unreachable' || error.code === 'timeout';
+}
+
+/**
+ * The error of a request about something that was ordered already: how that ended is not known, so what is noted of it has to
+ * stand for an undo or a resume to find it. Errors that say how it ended are passed on.
+ */
+export function lostSight(error: unknown, what: string): unknown {
+  if (!isVmgpuError(error) || error.details?.method === undefined) return error;
+  if (['unreachable', 'timeout', 'aborted'].includes(error.code)) return error;
+  return new VmgpuError('unreachable', `${what}; how it ended is not known: ${error.message}`, {
+    cause: error,
+    hint: error.hint ?? 'settle the cause, then resume or undo the operation',
+    details: { ...error.details, retryable: false },
+  });
 }
 
 /** Somebody was there between plan and step. */

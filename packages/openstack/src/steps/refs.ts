@@ -13,7 +13,7 @@ export async function resolveRefs<T>(env: StepEnv, context: StepContext, value: 
     if (typeof item === 'string') {
       const match = placeholder.exec(item);
       if (!match) return item;
-      const known = ids.get(item) ?? (await idOf(env, context, match[1] as Kind, match[2] as string));
+      const known = ids.get(item) ?? (await recentId(env, context, match[1] as Kind, match[2] as string));
       ids.set(item, known);
       return known;
     }
@@ -28,6 +28,19 @@ export async function resolveRefs<T>(env: StepEnv, context: StepContext, value: 
 }
 
 type Kind = 'image' | 'network' | 'server';
+
+/** How long, in ms, the id of an image or network is taken as known: many servers of one image ask for it once. */
+const recentMs = 60_000;
+
+async function recentId(env: StepEnv, context: StepContext, kind: Kind, name: string): Promise<string> {
+  const key = `${kind} ${name}`;
+  const now = context.clock.now();
+  const known = env.ids.get(key);
+  if (known && known.until > now) return known.id;
+  const id = await idOf(env, context, kind, name);
+  if (kind !== 'server') env.ids.set(key, { until: now + recentMs, id });
+  return id;
+}
 
 async function idOf(env: StepEnv, context: StepContext, kind: Kind, name: string): Promise<string> {
   const found = await read(context, async (options): Promise<readonly { readonly id: string }[]> => {

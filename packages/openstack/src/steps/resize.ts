@@ -97,9 +97,14 @@ async function bringTo(
     const moved = await current(env, context, id);
     if (moved.status === 'ERROR' || flavorName(moved) !== target)
       throw await faultOf(env, context, what, moved);
-    if (moved.status === 'VERIFY_RESIZE') await order({ confirmResize: null })(options);
+    if (moved.status === 'VERIFY_RESIZE') await order({ confirmResize: null })(options).catch(passConfirming);
     await awaitServer(env, context, { id, timeoutMs: env.timeouts.resizeMs, until: ['ACTIVE', 'SHUTOFF'] });
   });
+}
+
+/** An order to confirm whose answer was lost is being carried out: until it is, the server still looks as if it waited for one. */
+function passConfirming(error: unknown): void {
+  if (!(error instanceof Error) || !/has not been resized/.test(error.message)) throw error;
 }
 
 /** Back to the flavor of before: reverted while that is possible, else resized again. */
@@ -116,10 +121,15 @@ async function undoResize(
   if (!server) return;
   const now = await current(env, context, wish.server);
   if (flavorName(now) === old && now.status !== 'VERIFY_RESIZE') return;
-  if (flavorName(now) !== target.name)
+  if (flavorName(now) !== target.name && flavorName(now) !== old)
     throw changedMeanwhile(`server ${now.name}`, `its flavor is ${flavorName(now)}`);
-  if (now.status === 'VERIFY_RESIZE') {
-    await settle(context, (options) => actOnServer(env.os, now.id, { revertResize: null }, options));
+  // With the flavor of before it is a resize back, which waits for its confirmation.
+  if (now.status === 'VERIFY_RESIZE' && flavorName(now) === target.name) {
+    await settle(context, async (options) => {
+      const waiting = await getServer(env.os, now.id, options);
+      if (waiting?.status === 'VERIFY_RESIZE')
+        await actOnServer(env.os, now.id, { revertResize: null }, options);
+    });
     await awaitServer(env, context, {
       id: now.id,
       timeoutMs: env.timeouts.resizeMs,

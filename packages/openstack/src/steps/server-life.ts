@@ -1,4 +1,4 @@
-import { isVmgpuError, type StepContext, type VmgpuError } from '@vmgpu/core';
+import { type CallOptions, isVmgpuError, type StepContext, type VmgpuError } from '@vmgpu/core';
 import type { Probe } from '@vmgpu/core/resilience';
 import { faultError } from '../client/errors.ts';
 import { deleteServer, getServer, lastActionEvents, type ServerAnswer } from '../client/servers.ts';
@@ -17,6 +17,27 @@ interface Wait {
   readonly timeoutMs: number;
   /** Statuses that end the wait well; ERROR always ends it. */
   readonly until: readonly string[];
+}
+
+/** How long, in ms, even the quickest build takes: a look before that would be in vain. */
+const quickestBuildMs = 1_200;
+
+/** Waits for a server that was just ordered, together with all others that are being built. */
+export async function awaitBuild(
+  env: StepEnv,
+  context: StepContext,
+  name: string,
+  wait: Wait,
+): Promise<ServerAnswer | null> {
+  const server = { id: wait.id, name };
+  const done = env.looks.expect(server);
+  try {
+    context.emit({ message: `${name}: ordered`, fraction: 0 });
+    await context.clock.sleep(quickestBuildMs, context.signal);
+    return await awaitServer(env, context, wait, (options) => env.looks.look(server, options));
+  } finally {
+    done();
+  }
 }
 
 /** How far a build is, by Nova's own task states; the time of each differs too much for more. */
@@ -39,10 +60,11 @@ export function awaitServer(
   env: StepEnv,
   { retry, signal, emit }: StepContext,
   { id, timeoutMs, until }: Wait,
+  look: (options: CallOptions) => Promise<ServerAnswer | null> = (options) => getServer(env.os, id, options),
 ): Promise<ServerAnswer | null> {
   return retry.poll<ServerAnswer | null>(
     async (): Promise<Probe<ServerAnswer | null>> => {
-      const server = await getServer(env.os, id, { signal });
+      const server = await look({ signal });
       if (!server) return { done: true, value: null };
       const task = server['OS-EXT-STS:task_state'] ?? undefined;
       const fraction = task === undefined ? undefined : progress[task];
@@ -94,6 +116,7 @@ export async function faultOf(
   return faultError(what, {
     ...(server.fault ? { fault: server.fault } : {}),
     events,
+    ...(server.flavor.extra_specs ? { extraSpecs: server.flavor.extra_specs } : {}),
     server: {
       host: server['OS-EXT-SRV-ATTR:host'] ?? null,
       launched_at: server['OS-SRV-USG:launched_at'] ?? null,

@@ -1,13 +1,21 @@
-import { type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
+import { isVmgpuError, type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
 import { explainRefusal, hasCode } from '../client/errors.ts';
 import { getFlavor } from '../client/flavors.ts';
 import { createServer, deleteServer, findServers, getServer, type ServerAnswer } from '../client/servers.ts';
 import { claimKey, type ServerState } from '../translate/server.ts';
 import type { NovaFlavor } from '../translate/snapshot.ts';
-import { changedMeanwhile, isUnanswered, read, type StepEnv, type StepHandler, settle } from './env.ts';
+import {
+  changedMeanwhile,
+  isUnanswered,
+  lostSight,
+  read,
+  type StepEnv,
+  type StepHandler,
+  settle,
+} from './env.ts';
 import { askCapacity, missingClaim } from './gpu-claims.ts';
 import { resolveRefs } from './refs.ts';
-import { awaitServer, faultOf, isGoing, removeServer } from './server-life.ts';
+import { awaitBuild, faultOf, isGoing, removeServer } from './server-life.ts';
 
 /**
  * What is noted before a server is ordered: a marker that goes into its metadata. Nova knows no idempotency keys; whoever takes
@@ -42,8 +50,13 @@ async function doServer(env: StepEnv, step: Step, context: StepContext): Promise
     await askCapacity(env, context, name, flavor);
   }
   const claim = noted?.id === undefined ? await order(env, context, what, state, noted) : noted;
-  const server = await awaitActive(env, context, what, claim, state);
-  await refuseUnclaimed(env, context, server, state);
+  let server: ServerAnswer;
+  try {
+    server = await awaitActive(env, context, what, claim, state);
+    await refuseUnclaimed(env, context, server, state);
+  } catch (error) {
+    throw lostSight(error, what);
+  }
   const made: Made = { id: server.id, volumes: volumesOf(server, state) };
   return { status: 'created', before: null, handle: { ...claim, id: server.id }, after: made };
 }
@@ -126,12 +139,34 @@ async function order(
       return await createServer(env.os, { server: { ...server, metadata }, ...hints }, options);
     } catch (error) {
       maybeOrdered = isUnanswered(error);
-      throw explainRefusal(what, error, await env.release(options));
+      const told = explainRefusal(what, error, await env.release(options));
+      if (!maybeOrdered && statusOf(error) >= 500) await discardStray(env, context, what, claim, state);
+      throw told;
     }
   });
   const taken = { ...claim, id };
   await context.note({ handle: taken });
   return taken;
+}
+
+/** Nova answers 500 as well when it has written the server down and cannot pass it on (no RabbitMQ): it would stay in BUILD. */
+async function discardStray(
+  env: StepEnv,
+  context: StepContext,
+  what: string,
+  { marker }: Claim,
+  state: ServerState,
+): Promise<void> {
+  try {
+    const stray = await findClaimed(env, context, state.server.name, marker);
+    if (stray) await removeServer(env, context, stray.id, volumesOf(stray, state));
+  } catch (error) {
+    throw lostSight(error, what);
+  }
+}
+
+function statusOf(error: unknown): number {
+  return isVmgpuError(error) ? Number(error.details?.status ?? 0) : 0;
 }
 
 /** Looks for a claimed server that may still be on its way, in ms after each other. */
@@ -166,7 +201,11 @@ async function awaitActive(
   const id = claim.id ?? '';
   let server: ServerAnswer | null;
   try {
-    server = await awaitServer(env, context, { id, timeoutMs: env.timeouts.buildMs, until: ['ACTIVE'] });
+    server = await awaitBuild(env, context, state.server.name, {
+      id,
+      timeoutMs: env.timeouts.buildMs,
+      until: ['ACTIVE'],
+    });
   } catch (error) {
     if (signal.aborted || hasCode(error, 'timeout')) await cancel(env, context, id);
     throw error;

@@ -16,6 +16,8 @@ export interface FaultInput {
   }[];
   /** What the server’s record says besides. */
   readonly server?: { readonly host?: string | null; readonly launched_at?: string | null };
+  /** Extra specs of the server's flavor: what it asked for. */
+  readonly extraSpecs?: Readonly<Record<string, string>>;
   readonly release?: string;
 }
 
@@ -36,6 +38,8 @@ export function diagnose(input: FaultInput): Diagnosis {
   const texts = textsOf(input);
   for (const rule of faultRules) {
     if (rule.status !== undefined && rule.status !== input.status) continue;
+    if (rule.asks !== undefined && !Object.keys(input.extraSpecs ?? {}).some((key) => rule.asks?.test(key)))
+      continue;
     const evidence = texts.find((text) => rule.pattern.test(text));
     if (evidence !== undefined) return judged(rule, evidence, release);
   }

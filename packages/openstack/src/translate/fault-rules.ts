@@ -17,9 +17,13 @@ export interface FaultRule {
   readonly stage: FaultStage;
   readonly status?: number;
   readonly pattern: RegExp;
+  /** Only for flavors with an extra spec of such a key. */
+  readonly asks?: RegExp;
   readonly causes: readonly string[];
   readonly remedies: readonly string[];
 }
+
+const retriesUsedUp = /Exceeded (maximum number of retries|max scheduling attempts)|Exhausted all hosts/;
 
 /**
  * Patterns of Nova's texts, most specific first: what a compute host or libvirt says before what the scheduler makes of it.
@@ -182,9 +186,36 @@ export const faultRules: readonly FaultRule[] = [
     causes: ['a request filter ended it, for example a required aggregate of the project'],
     remedies: ['read the text after "No valid host was found."'],
   },
+  // What the host said is told nowhere in the API when the scheduler has tried all of them (Nova 26).
   {
     stage: 'compute',
-    pattern: /Exceeded (maximum number of retries|max scheduling attempts)|Exhausted all hosts/,
+    pattern: retriesUsedUp,
+    asks: /^hw:(numa_nodes|pci_numa_affinity_policy)$/,
+    causes: [
+      'NUMATopologyFilter is not enabled, so that the scheduler chose a host whose GPUs are on other NUMA nodes than the guest’s cells',
+      'PciPassthroughFilter is not enabled',
+    ],
+    remedies: [
+      'add NUMATopologyFilter to [filter_scheduler] enabled_filters',
+      'read nova-compute’s log on the hosts that were tried',
+    ],
+  },
+  {
+    stage: 'compute',
+    pattern: retriesUsedUp,
+    asks: /^pci_passthrough:alias$/,
+    causes: [
+      'PciPassthroughFilter is not enabled, so that the scheduler chose a host with no free device',
+      'another server took the device first',
+    ],
+    remedies: [
+      'add PciPassthroughFilter to [filter_scheduler] enabled_filters',
+      'read nova-compute’s log on the hosts that were tried',
+    ],
+  },
+  {
+    stage: 'compute',
+    pattern: retriesUsedUp,
     causes: ['every host that was tried failed to claim the device or to start the guest'],
     remedies: [
       'read the details of the server’s actions (administrator, microversion 2.84), and nova-compute’s log',

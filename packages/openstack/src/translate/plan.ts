@@ -17,6 +17,7 @@ import { configFiles } from './layout.ts';
 import { askPassthrough } from './passthrough.ts';
 import { addSetting } from './pci-settings.ts';
 import { limitSteps, nameSteps, providerSteps } from './platform-steps.ts';
+import { since } from './releases.ts';
 import type { OpenStackSnapshot } from './snapshot.ts';
 import { askVgpu } from './vgpu.ts';
 import { existingVm, newVm } from './vm-steps.ts';
@@ -30,6 +31,7 @@ export function planOpenStack(intent: GpuVm, snapshot: OpenStackSnapshot, option
   }));
   const specs = extraSpecs(context, asked);
   schedule(context, asked, specs);
+  noteSeveralVgpuClasses(context, asked);
   noteClaimedTwice(context);
   noteUnsaid(context);
 
@@ -58,6 +60,28 @@ export function planOpenStack(intent: GpuVm, snapshot: OpenStackSnapshot, option
     diagnostics: context.diagnostics,
     requirements: context.requirements,
   });
+}
+
+/**
+ * Nova 26 claims all of them in Placement, starts the server with the mediated device of one, and says so in nova-compute's log only.
+ * Source: seen on Nova 26.2.2; nova/virt/libvirt/driver.py, _allocate_mdevs; several groups since 33.0.0.
+ */
+function noteSeveralVgpuClasses(context: PlanContext, asked: readonly Asked[]): void {
+  if (since(context.release, 'severalVgpuGroups')) return;
+  const classes = new Set(
+    asked.flatMap(({ input, asks }) =>
+      input.request.mode === 'vgpu' ? asks.flatMap((ask) => (ask.kind === 'class' ? ask.name : [])) : [],
+    ),
+  );
+  if (classes.size < 2) return;
+  note(
+    context,
+    'unsupported',
+    'several-vgpu-classes',
+    'spec.gpus',
+    `before 33.0.0 Nova gives a server vGPUs of one class: of ${[...classes].join(', ')} all but one are reserved and missing in the guest`,
+    'Use one profile for the server, or upgrade to 33.0.0 (2026.1).',
+  );
 }
 
 /** Filters that the scheduler needs, and Placement's settings for hosts with many like devices. */
