@@ -113,6 +113,36 @@ describe('refused before anything is created', () => {
       made,
     );
   });
+
+  it('unless it may wait: then it is made, and starts once a GPU is free', async () => {
+    const wish = vm({ id: '10de:2236' }, 1, 'patient');
+    const intent: GpuVm = {
+      ...wish,
+      spec: { ...wish.spec, providerOptions: { kubevirt: { acceptWaiting: true } } },
+    };
+    const planOf = async () =>
+      provider.translate.plan(intent, await provider.snapshot('vm', { vm: { name: 'patient' } }), {
+        catalog: smallCatalog,
+      });
+    const plan = await planOf();
+    expect(plan.diagnostics).toContainEqual(
+      expect.objectContaining({ kind: 'approximated', code: 'kubevirt.no-node-free' }),
+    );
+    const messages: string[] = [];
+    const result = await apply(plan, provider, {
+      clock: quickClock,
+      onEvent: (event) => void (event.type === 'step-progress' && messages.push(event.message ?? '')),
+    });
+    expect(result.steps.at(-1)?.status).toBe('created');
+    expect(messages.join('\n')).toMatch(/patient waits: .*Insufficient nvidia\.com\/GA102GL_A10/);
+    const state = async () =>
+      ((await provider.describe({ name: 'patient' })) as { status: { printableStatus: string } }).status
+        .printableStatus;
+    expect(await state()).toBe('ErrorUnschedulable');
+    expect((await apply(await planOf(), provider, { clock: quickClock })).changed).toBe(false);
+    await provider.power({ name: 'first' }, 'stop');
+    while ((await state()) !== 'Running') await new Promise((resolve) => setTimeout(resolve, 5));
+  });
 });
 
 describe('a tenant', () => {

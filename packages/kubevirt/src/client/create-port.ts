@@ -43,7 +43,7 @@ export function createKubePort(transport: KubeTransport, options: KubePortOption
         patchTypes[patch.type],
       ),
     async delete(resource, ref, write = {}) {
-      await send('DELETE', withQuery(pathOf(resource, ref), dryRun(write)), deleteBody(write), write);
+      await send('DELETE', pathOf(resource, ref), deleteBody(write), write);
     },
     async order(path, body, call) {
       // These answer 202 and often nothing else.
@@ -94,14 +94,17 @@ function writePath(
   return withQuery(pathOf(resource, { namespace, name: named ? name : undefined }), writeParameters(options));
 }
 
-const dryRun = ({ dryRun: dry }: WriteOptions) => (dry ? { dryRun: 'All' } : {});
+const writeParameters = ({ dryRun }: WriteOptions = {}) => ({
+  ...(dryRun ? { dryRun: 'All' } : {}),
+  fieldValidation: 'Strict',
+});
 
-const writeParameters = (options: WriteOptions = {}) => ({ ...dryRun(options), fieldValidation: 'Strict' });
-
-function deleteBody({ propagation, gracePeriodSeconds, uid }: DeleteOptions): Manifest {
+/** The server that finds a body does not look at the query (apiserver v1.36, endpoints/handlers/delete.go). */
+function deleteBody({ propagation, gracePeriodSeconds, uid, dryRun }: DeleteOptions): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'DeleteOptions',
+    ...(dryRun ? { dryRun: ['All'] } : {}),
     ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
     ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
     ...(uid === undefined ? {} : { preconditions: { uid } }),

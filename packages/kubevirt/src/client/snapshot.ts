@@ -154,6 +154,7 @@ async function readGroups(reader: Reader): Promise<ReadonlyMap<string, string> |
 async function readUsedNodes(reader: Reader): Promise<readonly KubeVirtNode[] | undefined> {
   const { port, options } = reader;
   const nodes = await reader.attempt('nodes', () => readNodes(port, options));
+  if (nodes === null) reader.gaps.push({ what: 'nodes', why: 'the server has no objects of that kind' });
   if (!nodes) return undefined;
   const used: Allocated | null | undefined = await reader.attempt('pods of the nodes', () =>
     readAllocated(port, nodes, options),

@@ -51,6 +51,8 @@ const texts: readonly (readonly [RegExp, Reading])[] = [
   [/^admission webhook "[^"]+" denied the request/, { code: 'refused' }],
   // apiserver, ValidatingAdmissionPolicy and Pod Security admission.
   [/violates PodSecurity|ValidatingAdmissionPolicy '[^']+'.* denied request/, { code: 'refused' }],
+  // apiserver, server-side apply of a field that the schema does not have (500).
+  [/failed to create typed patch object/, { code: 'refused' }],
   // apiserver, ResourceQuota admission (403).
   [/exceeded quota:/, { code: 'capacity', hint: 'ask for a larger ResourceQuota of the namespace' }],
   // etcd through the apiserver (500).

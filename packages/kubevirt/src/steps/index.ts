@@ -5,7 +5,7 @@ import { gpuOperatorStep, vgpuManagerImageStep } from './gpu-operator.ts';
 import { nodeLabelsStep } from './node-labels.ts';
 import { objectStep } from './object.ts';
 import type { StepHandler } from './tools.ts';
-import { virtualMachineStep } from './virtual-machine.ts';
+import { virtualMachineStep, waitingVirtualMachineStep } from './virtual-machine.ts';
 
 /** Who carries out which kind of step. */
 export const stepHandlers: Readonly<Record<KubeVirtStepKind, StepHandler>> = {
@@ -16,6 +16,7 @@ export const stepHandlers: Readonly<Record<KubeVirtStepKind, StepHandler>> = {
   'kubevirt.node-labels': nodeLabelsStep,
   'kubevirt.object': objectStep,
   'kubevirt.virtual-machine': virtualMachineStep,
+  'kubevirt.waiting-virtual-machine': waitingVirtualMachineStep,
 };
 
 const platform = { scope: 'platform', undo: true, task: false } as const;
@@ -29,4 +30,5 @@ export const stepKinds: Capabilities['stepKinds'] & Readonly<Record<KubeVirtStep
   'kubevirt.node-labels': platform,
   'kubevirt.object': vm,
   'kubevirt.virtual-machine': vm,
+  'kubevirt.waiting-virtual-machine': vm,
 };

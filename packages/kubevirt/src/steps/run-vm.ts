@@ -25,7 +25,7 @@ export async function untilRunning(
   const stop = startDeadline(context.clock, `Starting ${name}`, undefined, [context.signal]);
   let ordered = false;
   const judge = (vm: Manifest | undefined): Judgement<Manifest> => {
-    if (!vm || !changed) return judgeRunning(vm);
+    if (!vm || !changed) return judgeStart(vm);
     if (hasRequests(vm)) return { done: false, seen: 'restarting' };
     if (needsRestart(vm)) {
       if (tools.restart === 'never') {
@@ -38,7 +38,13 @@ export async function untilRunning(
     }
     // virt-controller may not have looked at the running instance since the change.
     if (isRunning(vm) && !isObserved(vm)) return { done: false, seen: 'taking the change in' };
-    return judgeRunning(vm);
+    return judgeStart(vm);
+  };
+  const judgeStart = (vm: Manifest | undefined): Judgement<Manifest> => {
+    const seen = judgeRunning(vm);
+    if (!vm || seen.done || !tools.mayWait || seen.trouble?.code !== 'capacity') return seen;
+    context.emit({ message: `${name} waits: ${seen.trouble.message}` });
+    return { done: true, value: vm };
   };
   try {
     return await waitUntil(port, resource, {

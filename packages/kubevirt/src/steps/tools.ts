@@ -25,6 +25,8 @@ export interface StepTools {
   readonly times: WaitTimes;
   /** Restart a running VM whose change takes effect only then. */
   readonly restart: 'when-needed' | 'never';
+  /** A VM that waits for free devices is as good as one that runs. */
+  readonly mayWait?: boolean;
   readonly context: StepContext;
 }
 

@@ -32,6 +32,12 @@ export const virtualMachineStep: StepHandler = {
   },
 };
 
+/** The same for a VM that may wait until devices are free. */
+export const waitingVirtualMachineStep: StepHandler = {
+  run: (step, tools) => virtualMachineStep.run(step, { ...tools, mayWait: true }),
+  undo: (step, outcome, tools) => virtualMachineStep.undo(step, outcome, { ...tools, mayWait: true }),
+};
+
 function subjectOf({ after, target }: Step): Subject {
   const manifest = (after ?? { kind: target.type }) as Manifest;
   return {

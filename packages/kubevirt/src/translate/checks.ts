@@ -2,12 +2,21 @@ import { type GpuVm, knownValue, nearest, parseBytes } from '@vmgpu/core';
 import type { Report } from './diagnostics.ts';
 import { handsOutGroups } from './gpu-operator.ts';
 import { entryNames } from './gpus.ts';
-import { at, type Manifest, objectAt, textAt } from './manifest.ts';
+import { at, listAt, type Manifest, objectAt, textAt } from './manifest.ts';
 import type { ResolvedGpu } from './resolve.ts';
 import type { KubeVirtNode, KubeVirtSnapshot } from './snapshot.ts';
 
 /** Resources that container plugins publish: they hand KubeVirt no addresses. */
 const containerResources = new Set(['nvidia.com/gpu', 'gpu.intel.com/i915', 'gpu.intel.com/xe']);
+
+interface Circumstances {
+  /** The plan itself makes nodes publish devices. */
+  readonly preparesNodes: boolean;
+  /** The VM is there and may hold devices that count as taken. */
+  readonly holdsGpus: boolean;
+  /** The person takes a VM that waits for free devices. */
+  readonly mayWait: boolean;
+}
 
 /**
  * Rules that nobody else checks before a VM hangs in `Starting`: since KubeVirt 0.45 the webhook takes any `deviceName`,
@@ -16,7 +25,7 @@ const containerResources = new Set(['nvidia.com/gpu', 'gpu.intel.com/i915', 'gpu
 export function checkResources(
   resolved: readonly ResolvedGpu[],
   snapshot: KubeVirtSnapshot,
-  { preparesNodes, holdsGpus }: { readonly preparesNodes: boolean; readonly holdsGpus: boolean },
+  { preparesNodes, holdsGpus, mayWait }: Circumstances,
   report: Report,
 ): void {
   for (const { resource, path, request } of resolved) {
@@ -70,7 +79,7 @@ export function checkResources(
       );
   }
   if (absent || wanted.size === 0) return;
-  checkFit(wanted, snapshot.nodes, holdsGpus, report);
+  checkFit(wanted, snapshot.nodes, { holdsGpus, mayWait }, report);
 }
 
 type Wanted = ReadonlyMap<string, { readonly count: number; readonly path: string }>;
@@ -89,7 +98,12 @@ function countByResource(resolved: readonly ResolvedGpu[]): Wanted {
 }
 
 /** All devices of a VM must come from one node. */
-function checkFit(wanted: Wanted, nodes: readonly KubeVirtNode[], holdsGpus: boolean, report: Report): void {
+function checkFit(
+  wanted: Wanted,
+  nodes: readonly KubeVirtNode[],
+  { holdsGpus, mayWait }: Pick<Circumstances, 'holdsGpus' | 'mayWait'>,
+  report: Report,
+): void {
   const has = (node: KubeVirtNode, resource: string) => Number(node.allocatable[resource] ?? 0);
   const fits = (room: (node: KubeVirtNode, resource: string) => number) =>
     nodes.some(
@@ -113,8 +127,11 @@ function checkFit(wanted: Wanted, nodes: readonly KubeVirtNode[], holdsGpus: boo
     .flatMap((node) => [...wanted.keys()].map((resource) => [node, resource] as const))
     .filter(([node, resource]) => has(node, resource) > 0)
     .map(([node, resource]) => `${node.name} ${free(node, resource)} of ${has(node, resource)} ${resource}`);
-  const message = `no ready node has ${list} free now (${places.join(', ')}): the VM would wait`;
-  report('blocked', 'no-node-free', first?.path ?? 'spec.gpus', message, 'free devices, then plan again');
+  const message = `no ready node has ${list} free now (${places.join(', ')}): the VM ${mayWait ? 'waits' : 'would wait'}`;
+  const hint =
+    'free devices and plan again, or set providerOptions.kubevirt.acceptWaiting: true to let it wait';
+  if (mayWait) report('approximated', 'no-node-free', first?.path ?? 'spec.gpus', message);
+  else report('blocked', 'no-node-free', first?.path ?? 'spec.gpus', message, hint);
 }
 
 /** What the finished VM says that will not work well with GPUs. */
@@ -137,6 +154,13 @@ export function checkVm(
       message,
       'say evictionStrategy: None',
     );
+  }
+  for (const list of ['gpus', 'hostDevices']) {
+    for (const { name } of listAt(vmi, 'domain', 'devices', list)) {
+      if (typeof name !== 'string' || /^[\w-]+$/.test(name)) continue;
+      const message = `the device name ${name} becomes a libvirt alias, which takes letters, digits, "-" and "_": the launcher would fail`;
+      report('blocked', 'gpu-name', 'spec.providerOptions.kubevirt.patch', message, 'rename the device');
+    }
   }
   const memory = at(vmi, 'domain', 'memory') ?? at(vmi, 'domain', 'resources', 'requests', 'memory');
   if (memory === undefined && at(manifest, 'spec', 'instancetype') === undefined) {

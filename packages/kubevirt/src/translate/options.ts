@@ -1,6 +1,7 @@
 import type { GpuVm } from '@vmgpu/core';
 import {
   anything,
+  boolean,
   check,
   choice,
   dictionary,
@@ -26,6 +27,8 @@ const schema = exactShape({
   dataVolumes: optional(dictionary(text())),
   /** The field that carries the memory; `guest` when not given. */
   memoryField: optional(choice('guest', 'requests')),
+  /** Take a VM that no node has room for now: it is made and starts by itself once devices are free. */
+  acceptWaiting: optional(boolean()),
   /** Nodes to label for the NVIDIA GPU Operator. */
   nodes: optional(list(text())),
   /** vgpu-device-manager: the configuration to make or to name. */

@@ -1,8 +1,17 @@
-import { apiVersion, deepFreeze, type GpuVm, type Plan, type PlanOptions, type Step } from '@vmgpu/core';
+import {
+  apiVersion,
+  deepFreeze,
+  type GpuVm,
+  nearest,
+  type Plan,
+  type PlanOptions,
+  type Step,
+} from '@vmgpu/core';
 import { checkResources } from './checks.ts';
 import { createReport, type Report } from './diagnostics.ts';
+import { at, isObject, type Manifest } from './manifest.ts';
 import { type KubeVirtOptions, kubeVirtOptions } from './options.ts';
-import { permittedDevices } from './permitted.ts';
+import { permittedDevices, settingsPath } from './permitted.ts';
 import { platformSteps } from './platform-steps.ts';
 import { hostRequirements } from './requirements.ts';
 import { type ResolvedGpu, resolveGpu } from './resolve.ts';
@@ -17,7 +26,9 @@ export type KubeVirtStepKind =
   | 'kubevirt.vgpu-config'
   | 'kubevirt.node-labels'
   | 'kubevirt.object'
-  | 'kubevirt.virtual-machine';
+  | 'kubevirt.virtual-machine'
+  /** The same, done also when the VM waits for devices to become free. */
+  | 'kubevirt.waiting-virtual-machine';
 
 /**
  * The steps that give an intent its VM on this cluster. Platform steps that the snapshot shows as done are left out.
@@ -44,14 +55,19 @@ export function plan(intent: GpuVm, snapshot: KubeVirtSnapshot, options: PlanOpt
   checkNames(own, resolved, report);
   const platform = platformSteps(intent, snapshot, own, resolved, options, report);
   const vm = vmSteps(intent, snapshot, own, resolved, options, report);
-  if (resolved.length > 0) checkKnown(snapshot, platform, options, report);
   const preparesNodes = platform.some(({ kind }) => kind !== 'kubevirt.config');
   const target = vm.at(-1)?.target;
   const holdsGpus =
     snapshot.virtualMachines?.some(
       ({ metadata }) => metadata?.name === target?.name && metadata?.namespace === target?.in,
     ) ?? false;
-  checkResources(resolved, snapshot, { preparesNodes, holdsGpus }, report);
+  checkResources(
+    resolved,
+    snapshot,
+    { preparesNodes, holdsGpus, mayWait: own.acceptWaiting === true },
+    report,
+  );
+  if (resolved.length > 0) checkKnown(resolved, snapshot, platform, options, report);
   const steps = [...platform, ...vm].filter(
     ({ scope }) => options.scope === undefined || scope === options.scope,
   );
@@ -70,6 +86,7 @@ export function plan(intent: GpuVm, snapshot: KubeVirtSnapshot, options: PlanOpt
 
 /** What a plan of scope `vm` cannot bring about itself, and what nobody could look at. */
 function checkKnown(
+  resolved: readonly ResolvedGpu[],
   snapshot: KubeVirtSnapshot,
   platform: readonly Step[],
   { scope }: PlanOptions,
@@ -86,6 +103,24 @@ function checkKnown(
       message,
       'an administrator applies the plan of scope platform',
     );
+  }
+  // A list that is absent permits everything. Harvester writes its own entries.
+  const list = existing && at(existing, ...settingsPath(existing), 'permittedHostDevices');
+  if (isObject(list) && snapshot.provider !== 'harvester') {
+    const known = [...permittedDevices(existing), ...permittedDevices(config?.after as Manifest | undefined)];
+    const names = [...new Set(known.map(({ resourceName }) => resourceName))];
+    for (const { resource, path } of resolved) {
+      if (resource === undefined || names.includes(resource)) continue;
+      const near = nearest(resource, names);
+      const message = `${kind} ${namespace}/${name} does not permit ${resource}${near.length > 0 ? `; nearest: ${near.join(', ')}` : ''}`;
+      report(
+        'blocked',
+        'not-permitted',
+        path,
+        message,
+        'check the name, or say device.id so that it can be permitted',
+      );
+    }
   }
   for (const { what, why } of snapshot.gaps ?? []) {
     report(

@@ -21,6 +21,7 @@ export function render(plan: Plan): readonly Artifact[] {
     ...group('resource-claim-template.yaml', objects, 'ResourceClaimTemplate'),
     ...group('data-volume.yaml', objects, 'DataVolume'),
     ...steps('kubevirt.virtual-machine').map(vmFile),
+    ...steps('kubevirt.waiting-virtual-machine').map(vmFile),
   ];
 }
 

@@ -41,6 +41,7 @@ export function vmSteps(
   const entries = [...claims.values()].map(({ entry }) => entry);
   const objects = [...claims.values()].map(({ template }) => template);
   const target = { name, in: namespace };
+  const vmKind = own.acceptWaiting ? 'kubevirt.waiting-virtual-machine' : 'kubevirt.virtual-machine';
   const base = { scope: 'vm', reversible: true } as const;
   if (wanted !== undefined && isAttachment(intent)) {
     const change = attach(existing, { name, namespace, kind: own.kind, entries }, placed, own, report);
@@ -49,7 +50,7 @@ export function vmSteps(
       {
         ...base,
         id: `vm/${namespace}/${name}`,
-        kind: 'kubevirt.virtual-machine',
+        kind: vmKind,
         target: { type: change.kind ?? 'VirtualMachine', ...target },
         ...(existing === undefined ? {} : { before: sameFields(existing, change) }),
         after: change,
@@ -73,7 +74,7 @@ export function vmSteps(
     {
       ...base,
       id: `vm/${metadata?.namespace ?? namespace}/${metadata?.name ?? name}`,
-      kind: 'kubevirt.virtual-machine',
+      kind: vmKind,
       target: { type: kind, name: metadata?.name ?? name, in: metadata?.namespace ?? namespace },
       ...(present === undefined ? {} : { before: present && sameFields(present, built.manifest) }),
       after: built.manifest,

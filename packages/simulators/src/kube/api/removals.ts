@@ -25,10 +25,8 @@ export function createRemovals(cluster: Cluster, admission: Admission) {
     }
     if (resourceVersion && resourceVersion !== live.metadata.resourceVersion) throw status.conflict(target);
     admission.admit({ operation: 'DELETE', request, object: live, old: live });
-    const dryRun = isDryRun(request) || options.dryRun?.includes('All');
-    const grace = options.gracePeriodSeconds ?? request.query.get('gracePeriodSeconds') ?? undefined;
+    const { dryRun, grace, policy } = removalOf(request, options);
     if (dryRun) return live;
-    const policy = options.propagationPolicy ?? request.query.get('propagationPolicy');
     if (policy === 'Orphan') orphan(live);
     const left = cluster.remove(request.type.id, live, grace === undefined ? undefined : Number(grace));
     if (request.type.id === ids.pods || left?.metadata.deletionTimestamp) return left ?? live;
@@ -69,4 +67,15 @@ export function createRemovals(cluster: Cluster, admission: Admission) {
   }
 
   return { remove, removeAll };
+}
+
+/** A body counts whole, and then the query does not. */
+function removalOf(request: ApiRequest, options: Dict) {
+  const { query } = request;
+  if (Object.keys(options).length > 0) {
+    const { dryRun, gracePeriodSeconds: grace, propagationPolicy: policy } = options;
+    return { dryRun: Boolean(dryRun?.includes('All')), grace, policy };
+  }
+  const grace = query.get('gracePeriodSeconds') ?? undefined;
+  return { dryRun: isDryRun(request), grace, policy: query.get('propagationPolicy') };
 }
