@@ -71,6 +71,16 @@ export function openCloud(
   return { provider: createOpenStack({ ...adminConnection(), http: port, ...settings }), entries };
 }
 
+/** Installs the cloud where it is not there, and starts what is not running, with no fragments. Root, Debian 12. */
+export async function bringUp(): Promise<void> {
+  await startStopped({ ...process.env, NOVA_CONF_DIR: '', GPU_HOSTS_DIR: join(here, 'gpu-hosts') });
+}
+
+/** Starts what is not running, with the fragments of before. */
+export async function startStopped(env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  await run(join(here, 'openstack-up'), [], { env, maxBuffer: 64 * 1024 * 1024 });
+}
+
 export interface RestartOptions {
   /** Empty data: no servers, no flavors but m1.tiny, hosts as after a reboot. */
   readonly reset?: boolean;

@@ -5,6 +5,7 @@ import { isVmgpuError } from '@vmgpu/core';
 import { apply, undo } from '@vmgpu/core/engine';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  bringUp,
   claimedDevices,
   configOf,
   gpuHost,
@@ -24,6 +25,7 @@ const facts = { hosts: [gpuHost], config: configOf(fragments) };
 
 describe('a whole GPU, by alias and filter', () => {
   beforeAll(async () => {
+    await bringUp();
     expect(await restartNova(fragments)).toMatchObject({ ok: true });
   });
   afterAll(restoreNova);

@@ -7,6 +7,7 @@ import { badInput, nearest, type PlatformName, platformNames, Secret, VmgpuError
 import {
   boolean,
   check,
+  choice,
   dictionary,
   either,
   exactShape,
@@ -21,7 +22,7 @@ import type { Io } from './io.ts';
 import { parseYaml } from './yaml-input.ts';
 
 /** Secrets are named, never written down: an environment variable, a file, or a command that prints it. */
-const secretReference = either(
+export const secretReference = either(
   exactShape({ env: text() }),
   exactShape({ file: text() }),
   exactShape({ command: list(text()) }),
@@ -45,8 +46,32 @@ const proxmox = exactShape({
 });
 const openstack = exactShape({
   platform: literal('openstack'),
-  /** Name in clouds.yaml; without one the OS_* variables are read. */
+  /** Name in clouds.yaml; without one, and without authUrl, the OS_* variables are read. */
   cloud: optional(text()),
+  /** Path of clouds.yaml, with secure.yaml beside it; looked for in the usual places when not given. */
+  clouds: optional(text()),
+  /** `https://cloud.example.org:5000/v3`: instead of clouds.yaml, with what follows. */
+  authUrl: optional(text()),
+  /** Name of the user, and of the project; their domains are `Default` unless given. */
+  user: optional(text()),
+  userDomain: optional(text()),
+  project: optional(text()),
+  projectDomain: optional(text()),
+  /** Id of an application credential, instead of user and project. */
+  applicationCredential: optional(text()),
+  /** The user's password, or the secret of the application credential. */
+  secret: optional(secretReference),
+  region: optional(text()),
+  /** File with the CA certificate of the services. */
+  ca: optional(text()),
+  insecureSkipTlsVerify: optional(boolean()),
+  /** Nova's version or release name, known better than its API tells. */
+  release: optional(text()),
+  deployment: optional(choice('packages', 'kolla-ansible', 'openstack-ansible', 'devstack')),
+  /** Captures of the GPU hosts: no API tells what is in them. */
+  hosts: optional(list(text())),
+  /** nova.conf as the services read it: steps whose settings are in it are done. */
+  novaConf: optional(text()),
 });
 const kubevirt = exactShape({
   platform: literal('kubevirt'),
@@ -129,6 +154,17 @@ function absolutePaths(connection: Connection, base: string): Connection {
       ...connection,
       secret: 'file' in secret ? { file: from(secret.file) } : secret,
       ...(ca === undefined ? {} : { ca: from(ca) }),
+    };
+  }
+  if (connection.platform === 'openstack') {
+    const { clouds, ca, secret, hosts, novaConf } = connection;
+    return {
+      ...connection,
+      ...(clouds === undefined ? {} : { clouds: from(clouds) }),
+      ...(ca === undefined ? {} : { ca: from(ca) }),
+      ...(secret && 'file' in secret ? { secret: { file: from(secret.file) } } : {}),
+      ...(hosts === undefined ? {} : { hosts: hosts.map(from) }),
+      ...(novaConf === undefined ? {} : { novaConf: from(novaConf) }),
     };
   }
   if (connection.platform === 'kubevirt' && connection.kubeconfig !== undefined) {

@@ -1,4 +1,4 @@
-import { type Provider, VmgpuError } from '@vmgpu/core';
+import type { Provider } from '@vmgpu/core';
 import {
   type Connection,
   type KubeVirtConnection,
@@ -7,6 +7,7 @@ import {
 } from './connections.ts';
 import { readText } from './files.ts';
 import type { Io } from './io.ts';
+import { openOpenStack } from './openstack-cloud.ts';
 
 /** Opens a connection: the adapter and its I/O library are loaded now, calls are made when they are needed. */
 export async function openProvider(connection: Connection, io: Io): Promise<Provider> {
@@ -16,10 +17,7 @@ export async function openProvider(connection: Connection, io: Io): Promise<Prov
     case 'kubevirt':
       return openKubeVirt(connection);
     case 'openstack':
-      throw new VmgpuError('unsupported', 'vmgpu cannot talk to OpenStack yet', {
-        expected: 'kubevirt or proxmox',
-        hint: 'render native files instead: vmgpu render --to openstack',
-      });
+      return openOpenStack(connection, io);
   }
 }
 

@@ -342,7 +342,7 @@ export class ModelHost {
     return Object.fromEntries([...this.files].filter(([path]) => !path.startsWith('/var/lib/vmgpu/')).sort());
   }
 
-  private sections(): CaptureSection[] {
+  sections(): CaptureSection[] {
     const { cpu, vfioPci, kernel, loader, cards } = this.options;
     const section = (kind: CaptureSection['kind'], name: string, text: string, status = 'ok') =>
       ({ kind, name, status, text }) as CaptureSection;

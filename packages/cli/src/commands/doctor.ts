@@ -9,16 +9,18 @@ import {
   platformNames,
 } from '@vmgpu/core';
 import type { HostFacts } from '@vmgpu/host-prep';
-import type { Command } from '../command.ts';
+import type { HostPort } from '@vmgpu/host-prep/exec';
+import type { Command, CommandInput } from '../command.ts';
 import { readText } from '../files.ts';
-import { exitStatus } from '../io.ts';
+import { type ExitStatus, exitStatus, type Io } from '../io.ts';
+import { namesHosts, openHosts, sshOptions } from '../ssh-hosts.ts';
 import { type Palette, palette, printable, wrap } from '../style.ts';
 
 export const doctor: Command = {
   name: 'doctor',
   summary: 'judge whether a host can give its GPUs to VMs, with evidence and remedy',
-  usage: 'CAPTURE --mode MODE [--platform P] [--device ADDR]...',
-  operands: { min: 1, max: 1 },
+  usage: 'CAPTURE | --ssh HOST... --mode MODE [--platform P] [--device ADDR]...',
+  operands: { min: 0, max: 1 },
   options: {
     mode: { type: 'string', choices: hostModes, value: 'MODE', help: `${hostModes.join(' | ')} (needed)` },
     platform: {
@@ -34,8 +36,10 @@ export const doctor: Command = {
       help: 'only this GPU (0000:65:00.0); may be repeated',
     },
     all: { type: 'boolean', help: 'list also the checks that passed or do not apply' },
+    ...sshOptions,
   },
   examples: [
+    { line: 'vmgpu doctor --ssh gpu01 --ssh gpu02 --mode vm-passthrough', what: 'two hosts, read now' },
     { line: 'vmgpu doctor gpu01.txt --mode vm-passthrough', what: 'may its GPUs be passed through to VMs?' },
     {
       line: 'vmgpu doctor gpu01.txt --mode vm-vgpu --platform kubevirt --json',
@@ -50,26 +54,84 @@ export const doctor: Command = {
         expected: hostModes.join(' | '),
       });
     }
-    const [{ hostFactsFromText }, { assessHost }, { catalog }] = await Promise.all([
-      import('@vmgpu/host-prep/facts'),
-      import('@vmgpu/host-prep/readiness'),
-      import('@vmgpu/core/catalog'),
-    ]);
+    if (namesHosts(input) === input.operands.length > 0)
+      throw badInput('which host?', {
+        found: input.operands[0] === undefined ? 'none' : 'both',
+        expected: 'CAPTURE or --ssh HOST',
+      });
+    const judge = await judgeFor(input, mode as HostMode);
+    if (namesHosts(input)) return judgeHosts(input, io, judge);
+    const { hostFactsFromText } = await import('@vmgpu/host-prep/facts');
     const file = input.operands[0] ?? '';
     const facts = hostFactsFromText(await readText(file, io), { file });
-    const platform = input.value('platform');
-    const devices = input.values('device').map((text) => knownGpu(facts, text, file));
-    const readiness = assessHost(facts, {
-      mode: mode as HostMode,
-      catalog,
-      ...(platform === undefined ? {} : { platform }),
-      ...(devices.length === 0 ? {} : { devices }),
-    });
+    const readiness = judge(facts, file);
     if (input.json) io.out(`${JSON.stringify(readiness, null, 2)}\n`);
     else io.out(describeReadiness(readiness, facts, input.flag('all'), palette(io), io.width));
     return readiness.verdict === 'ready' ? exitStatus.done : exitStatus.findings;
   },
 };
+
+type Judge = (facts: HostFacts, source: string) => HostReadiness;
+
+async function judgeFor(input: CommandInput, mode: HostMode): Promise<Judge> {
+  const [{ assessHost }, { catalog }] = await Promise.all([
+    import('@vmgpu/host-prep/readiness'),
+    import('@vmgpu/core/catalog'),
+  ]);
+  const platform = input.value('platform');
+  return (facts, source) => {
+    const devices = input.values('device').map((text) => knownGpu(facts, text, source));
+    return assessHost(facts, {
+      mode,
+      catalog,
+      ...(platform === undefined ? {} : { platform }),
+      ...(devices.length === 0 ? {} : { devices }),
+    });
+  };
+}
+
+/** Hosts over SSH, several at once; one that cannot be read does not hide the others. */
+async function judgeHosts(input: CommandInput, io: Io, judge: Judge): Promise<ExitStatus> {
+  const { onHosts, readHost } = await import('@vmgpu/host-prep/exec');
+  const ports = await openHosts(input, io);
+  const work = async (port: HostPort) => {
+    try {
+      const facts = await readHost(port, { signal: io.signal });
+      return { facts, readiness: judge(facts, port.name) };
+    } finally {
+      await port.close();
+    }
+  };
+  const results = await onHosts(ports, work, { signal: io.signal });
+  const [only] = results;
+  for (const result of results) {
+    if (result.ok && !input.json)
+      io.out(
+        describeReadiness(
+          result.value.readiness,
+          result.value.facts,
+          input.flag('all'),
+          palette(io),
+          io.width,
+        ),
+      );
+    if (result.ok === false && results.length === 1) throw result.error;
+    if (!result.ok)
+      io.err(
+        `${printable(result.host)}: ${printable(result.ok === false ? String((result.error as Error).message) : 'not read')}\n`,
+      );
+  }
+  const list = results.flatMap((result) => (result.ok ? [result.value.readiness] : []));
+  if (input.json) {
+    const document =
+      results.length === 1 && only?.ok
+        ? only.value.readiness
+        : { apiVersion: 'vmgpu/v1', kind: 'HostReadinessList', items: list };
+    io.out(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  if (list.length < results.length) return exitStatus.refused;
+  return list.every(({ verdict }) => verdict === 'ready') ? exitStatus.done : exitStatus.findings;
+}
 
 function knownGpu(facts: HostFacts, text: string, file: string) {
   const address = parsePciAddress(text);

@@ -1,10 +1,13 @@
 import { badInput, type HostMode, hostModes, parsePciAddress, platformNames } from '@vmgpu/core';
-import type { Consent, HostGoal, HostPlan } from '@vmgpu/host-prep/plan';
+import type { Consent, HostGoal } from '@vmgpu/host-prep/plan';
 import { printArtifact } from '../artifact-text.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { readText, writeText } from '../files.ts';
+import { hostPlanText } from '../host-plan-text.ts';
 import { exitStatus } from '../io.ts';
-import { type Palette, palette, printable } from '../style.ts';
+import { applyHostOptions, prepareHosts } from '../prepare-hosts.ts';
+import { namesHosts, sshOptions } from '../ssh-hosts.ts';
+import { palette } from '../style.ts';
 import { describeDiagnostics } from './render.ts';
 
 const strategies = ['initramfs', 'ids', 'kernel-argument', 'driverctl', 'runtime'] as const;
@@ -12,9 +15,9 @@ const forms = ['sh', 'cloud-init', 'ansible', 'machineconfig', 'talos', 'nixos',
 
 export const prepare: Command = {
   name: 'prepare',
-  summary: 'what must change on a host, file by file, and the same as a script, playbook or cloud-init',
-  usage: 'CAPTURE --mode MODE [--device ADDR]... [--render FORM]',
-  operands: { min: 1, max: 1 },
+  summary: 'what must change on a host, file by file; done over SSH, or written as a script or playbook',
+  usage: 'CAPTURE | --ssh HOST... --mode MODE [--device ADDR]... [--render FORM | --apply [--reboot]]',
+  operands: { min: 0, max: 1 },
   options: {
     mode: {
       type: 'string',
@@ -56,6 +59,8 @@ export const prepare: Command = {
     render: { type: 'string', choices: forms, value: 'FORM', help: forms.join(' | ') },
     output: { type: 'string', short: 'o', value: 'FILE', help: 'write the rendering to FILE' },
     rollback: { type: 'boolean', help: 'plan the way back: remove everything vmgpu made' },
+    ...applyHostOptions,
+    ...sshOptions,
   },
   examples: [
     { line: 'vmgpu prepare gpu01.txt --mode vm-passthrough', what: 'show every file before and after' },
@@ -64,14 +69,37 @@ export const prepare: Command = {
       line: 'vmgpu prepare gpu01.txt --mode vm-passthrough --device 0000:65:00.0 --render ansible',
       what: 'one of two equal cards',
     },
+    {
+      line: 'vmgpu prepare --ssh gpu01 --mode vm-passthrough --apply --reboot',
+      what: 'do it, reboot, check',
+    },
+    {
+      line: 'vmgpu prepare --hosts hosts.yaml --mode vm-passthrough --apply --reboot --max-unavailable 2',
+      what: 'a fleet, two hosts at a time',
+    },
+    { line: 'vmgpu prepare --ssh gpu01 --resume --reboot', what: 'go on after anything that stopped it' },
+    { line: 'vmgpu prepare --ssh gpu01 --rollback --apply --reboot', what: 'take everything back' },
   ],
   async run(input, io) {
-    const [{ hostFactsFromText }, { describeHostPlan, planHost, planHostRemoval }, { renderHostPlan }] =
-      await Promise.all([
-        import('@vmgpu/host-prep/facts'),
-        import('@vmgpu/host-prep/plan'),
-        import('@vmgpu/host-prep/render'),
-      ]);
+    if (namesHosts(input)) {
+      if (input.operands.length > 0 || input.value('render') !== undefined)
+        throw badInput('a host that is reached, or a capture', {
+          found: input.operands[0] ?? '--render',
+          expected: '--ssh and --hosts, or CAPTURE and --render',
+        });
+      return prepareHosts(input, io, { goal: () => readGoal(input), platform: input.value('platform') });
+    }
+    if (input.operands.length === 0 || input.flag('apply') || input.flag('resume'))
+      throw badInput('which host?', {
+        found: input.operands[0] ?? 'none',
+        expected:
+          input.operands.length === 0 ? 'CAPTURE or --ssh HOST' : '--ssh HOST with --apply and --resume',
+      });
+    const [{ hostFactsFromText }, { planHost, planHostRemoval }, { renderHostPlan }] = await Promise.all([
+      import('@vmgpu/host-prep/facts'),
+      import('@vmgpu/host-prep/plan'),
+      import('@vmgpu/host-prep/render'),
+    ]);
     const file = input.operands[0] ?? '';
     const facts = hostFactsFromText(await readText(file, io), { file });
     const platform = input.value('platform');
@@ -90,7 +118,7 @@ export const prepare: Command = {
       };
       io.out(`${JSON.stringify(document, null, 2)}\n`);
     } else if (form === undefined) {
-      io.out(describePlan(plan, describeHostPlan(plan), paint));
+      io.out(hostPlanText(plan, paint));
     } else if (rendered !== undefined && input.value('output') === undefined) {
       io.out(rendered);
     }
@@ -145,35 +173,4 @@ async function readHugepages(text: string) {
     throw badInput('--hugepages cannot be read', { found: text, expected: 'COUNTxSIZE, such as 32x1GiB' });
   const { parseBytes } = await import('@vmgpu/core');
   return { count: Number(match[1]), size: parseBytes(match[2] ?? '') };
-}
-
-function describePlan(
-  plan: HostPlan,
-  changes: readonly { readonly step: string; readonly diff: string }[],
-  paint: Palette,
-): string {
-  if (plan.steps.length === 0) return `${printable(plan.host)}: nothing to do\n`;
-  const risk = {
-    none: '',
-    'service-restart': 'restarts a service',
-    'vm-restart': 'restarts VMs',
-    'host-reboot': 'reboots the host',
-  };
-  const lines = plan.steps.flatMap((step, index) => {
-    const notes = [risk[step.risk], step.reversible ? '' : 'cannot be undone'].filter(Boolean).join(', ');
-    const head = `${paint.bold(`${index + 1}. ${printable(step.summary)}`)}${notes ? paint.yellow(` (${notes})`) : ''}`;
-    const diff = changes.find((change) => change.step === step.id)?.diff;
-    return diff === undefined ? [head] : [head, colourDiff(printable(diff).trimEnd(), paint)];
-  });
-  return `${paint.bold(printable(plan.host))}: ${plan.steps.length} steps${plan.reboot ? ', with a reboot' : ''}\n${lines.join('\n')}\n`;
-}
-
-function colourDiff(diff: string, paint: Palette): string {
-  return diff
-    .split('\n')
-    .map(
-      (line) =>
-        `   ${line.startsWith('+') ? paint.green(line) : line.startsWith('-') ? paint.red(line) : paint.dim(line)}`,
-    )
-    .join('\n');
 }

@@ -3,7 +3,8 @@ import type { Command, HostStep } from '../plan/host-plan.ts';
 
 /** How each package manager installs without asking. */
 const installers = {
-  apt: ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', 'install', '-y'],
+  // Another apt may be at work, as unattended upgrades are after a boot (apt.conf(5), DPkg::Lock::Timeout).
+  apt: ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-o', 'DPkg::Lock::Timeout=300', 'install', '-y'],
   dnf: ['dnf', 'install', '-y'],
   zypper: ['zypper', '--non-interactive', 'install'],
   pacman: ['pacman', '-S', '--needed', '--noconfirm'],

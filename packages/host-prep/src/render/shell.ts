@@ -10,6 +10,20 @@ root=\${VMGPU_ROOT:-}
 state=$root/var/lib/vmgpu/script
 say() { printf '%s\\n' "vmgpu: $*" >&2; }
 stop() { say "$*"; exit 1; }
+# For programs that run this script: which step is at work (VMGPU_EVENTS=1).
+event() { [ -z "\${VMGPU_EVENTS:-}" ] || printf '%s\\n' "vmgpu-$*" >&2; }
+new=
+trap '[ -z "$new" ] || rm -f "$new"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+lock() {
+  mkdir -p "$state"
+  command -v flock >/dev/null || return 0
+  exec 9>"$state/lock"
+  flock -n 9 || stop 'another vmgpu is at work on this host'
+}
+# What a power cut must not take.
+flush() { sync "$1" 2>/dev/null || sync; }
 run() {
   if [ -n "$root" ]; then say "would run: $*"; else say "run: $*"; "$@"; fi
 }
@@ -22,7 +36,7 @@ keep() {
   [ ! -e "$state/$(name "$1")" ] && [ ! -e "$state/$(name "$1").absent" ] || return 0
   mkdir -p "$state"
   if [ -e "$root$1" ]; then
-    cp -p "$root$1" "$state/new" && mv -f "$state/new" "$state/$(name "$1")"
+    cp -p "$root$1" "$state/new" && flush "$state/new" && mv -f "$state/new" "$state/$(name "$1")"
   else
     : >"$state/$(name "$1").absent"
   fi
@@ -30,7 +44,9 @@ keep() {
 pending() { mkdir -p "$state"; : >"$state/pending"; }
 replace() {
   pending
+  flush "$1"
   mv -f "$1" "$2"
+  new=
 }
 # put PATH MODE <CONTENT: a file of ours.
 put() {
@@ -39,7 +55,7 @@ put() {
   cat >"$new"
   chmod "$2" "$new"
   if [ -e "$root$1" ]; then
-    if [ "$(content "$new")" = "$(content "$root$1")" ]; then chmod "$2" "$root$1"; rm -f "$new"; return; fi
+    if [ "$(content "$new")" = "$(content "$root$1")" ]; then chmod "$2" "$root$1"; rm -f "$new"; new=; return; fi
     head -n 3 "$root$1" | grep -q 'Made by vmgpu' || { rm -f "$new"; stop "$1 is not a file of vmgpu, left alone"; }
   fi
   keep "$1"
@@ -59,11 +75,13 @@ edit() {
   [ "$now
 ." != "$wanted" ] || return 0
   keep "$1"
-  if [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; cp -p "$target" "$root$2"; fi
+  if [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; cp -p "$target" "$root$2"; flush "$root$2"; fi
   say "edit $1"
-  cp -p "$target" "$target.vmgpu-new"
-  printf %s "\${wanted%?}" >"$target.vmgpu-new"
-  replace "$target.vmgpu-new" "$target"
+  new=$target.vmgpu-new
+  cp -p "$target" "$new"
+  # Of a full disk cat tells why, a shell's own printf may not.
+  printf %s "\${wanted%?}" | cat >"$new"
+  replace "$new" "$target"
 }
 drop() {
   [ -e "$root$1" ] || return 0
@@ -129,6 +147,7 @@ after_reboot() {
   if [ -e "$state/pending" ]; then boot_id >"$state/boot-id"; rm -f "$state/pending"; fi
   [ -e "$state/boot-id" ] || return 0
   if [ "$(cat "$state/boot-id")" != "$(boot_id)" ]; then rm -f "$state/boot-id"; return 0; fi
+  event reboot
   if [ "$reboot" = yes ]; then run systemctl reboot; else say 'Reboot the host, then run this script again.'; fi
   exit 0
 }
@@ -150,10 +169,16 @@ export function shellScript(plan: HostPlan): string {
     ...(isBlocked(plan) ? [...blocked, "stop 'The plan is blocked; nothing was done.'", ''] : []),
     '[ -n "$root" ] || [ "$(id -u)" = 0 ] || stop \'root is needed\'',
     'prepare() {',
-    ...plan.steps.flatMap((step) => [`# ${comment(step.summary)}`, doStep(step)]),
+    'lock',
+    ...plan.steps.flatMap((step) => [
+      `# ${comment(step.summary)}`,
+      `event step ${shellQuote(step.id)}`,
+      doStep(step),
+    ]),
     'rm -f "$state/pending"',
     '}',
     'rollback() {',
+    'lock',
     ...undo,
     ...rebuild.map(doStep),
     'rm -f "$state/pending" "$state/boot-id"',

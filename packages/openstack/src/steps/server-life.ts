@@ -60,11 +60,13 @@ export function awaitServer(
   env: StepEnv,
   { retry, signal, emit }: StepContext,
   { id, timeoutMs, until }: Wait,
-  look: (options: CallOptions) => Promise<ServerAnswer | null> = (options) => getServer(env.os, id, options),
+  look: (options: CallOptions) => Promise<ServerAnswer | null | undefined> = (options) =>
+    getServer(env.os, id, options),
 ): Promise<ServerAnswer | null> {
   return retry.poll<ServerAnswer | null>(
     async (): Promise<Probe<ServerAnswer | null>> => {
       const server = await look({ signal });
+      if (server === undefined) return { done: false };
       if (!server) return { done: true, value: null };
       const task = server['OS-EXT-STS:task_state'] ?? undefined;
       const fraction = task === undefined ? undefined : progress[task];

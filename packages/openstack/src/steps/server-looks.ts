@@ -1,14 +1,14 @@
 import type { CallOptions, Clock } from '@vmgpu/core';
 import { raceSignal } from '@vmgpu/core/resilience';
 import type { OsPort } from '../client/port.ts';
-import { findServers, getServer, type ServerAnswer } from '../client/servers.ts';
+import { getServer, listChangedServers, type ServerAnswer } from '../client/servers.ts';
 
 /** Looks at servers that are being built: many at once cost one request, not one each. */
 export interface ServerLooks {
   /** Says that this server will be looked at, until the returned function is called. */
   expect(server: BuildingServer): () => void;
-  /** The server now, or as it was a moment ago; null when it is gone. */
-  look(server: BuildingServer, options: CallOptions): Promise<ServerAnswer | null>;
+  /** The server as it was a moment ago; null when it is gone, undefined when this look did not show it. */
+  look(server: BuildingServer, options: CallOptions): Promise<ServerAnswer | null | undefined>;
 }
 
 export interface BuildingServer {
@@ -17,42 +17,65 @@ export interface BuildingServer {
 }
 
 /** How old, in ms, an answer may be that is shared. */
-const freshMs = 1_000;
-/** The names stand in the address of the request. */
-const mostNames = 40;
+const freshMs = 1_500;
+/** How far back, in ms, changes are asked for: no build is quiet for so long, and clocks differ by less. */
+const changesMs = 10 * 60_000;
+/** Nova does not list a server for a moment, while it goes from the API to its cell: gone is what a look of its own does not find. */
+const mostMisses = 4;
 
 interface Shared {
-  readonly at: number;
+  /** When its answer came; undefined while it is under way. */
+  at?: number;
   readonly names: ReadonlySet<string>;
   readonly servers: Promise<ReadonlyMap<string, ServerAnswer>>;
 }
 
 export function createServerLooks(os: OsPort, clock: Clock): ServerLooks {
-  const expected = new Map<string, string>();
+  const expected = new Map<string, { readonly name: string; misses: number }>();
   let shared: Shared | undefined;
 
-  function listAll(): Shared {
-    const names = [...new Set(expected.values())].slice(0, mostNames);
-    const servers = findServers(os, names, {}).then((all) => new Map(all.map((one) => [one.id, one])));
-    const listing = { at: clock.now(), names: new Set(names), servers };
-    servers.catch(() => {
-      if (shared === listing) shared = undefined;
-    });
+  function listNow(): Shared {
+    const names = [...expected.values()].map(({ name }) => name);
+    const since = new Date(clock.now() - changesMs);
+    const servers = listChangedServers(os, commonPrefix(names), since, {}).then(
+      (all) => new Map(all.map((one) => [one.id, one])),
+    );
+    const listing: Shared = { names: new Set(names), servers };
+    servers.then(
+      () => {
+        listing.at = clock.now();
+      },
+      () => {
+        if (shared === listing) shared = undefined;
+      },
+    );
     return listing;
+  }
+
+  function isFresh({ at, names }: Shared, name: string): boolean {
+    return names.has(name) && (at === undefined || clock.now() - at < freshMs);
   }
 
   return {
     expect({ id, name }) {
-      expected.set(id, name);
+      expected.set(id, { name, misses: 0 });
       return () => expected.delete(id);
     },
     async look({ id, name }, options) {
-      if (expected.size < 2) return getServer(os, id, options);
-      const isFresh = shared !== undefined && clock.now() - shared.at < freshMs && shared.names.has(name);
-      if (!isFresh) shared = listAll();
-      const servers = await raceSignal(shared?.servers ?? Promise.resolve(new Map()), options.signal);
-      // Not in the list: ordered after it was read, or gone.
-      return servers.get(id) ?? getServer(os, id, options);
+      const own = expected.get(id);
+      if (!own || expected.size < 2) return getServer(os, id, options);
+      if (!shared || !isFresh(shared, name)) shared = listNow();
+      const servers = await raceSignal(shared.servers, options.signal);
+      const server = servers.get(id);
+      if (server) return server;
+      own.misses += 1;
+      return own.misses % mostMisses === 0 ? getServer(os, id, options) : undefined;
     },
   };
+}
+
+function commonPrefix([first = '', ...rest]: readonly string[]): string {
+  let length = first.length;
+  for (const name of rest) while (!name.startsWith(first.slice(0, length))) length -= 1;
+  return first.slice(0, length);
 }
