@@ -14,7 +14,7 @@ export function describeInventory(platform: string, snapshot: unknown): Inventor
     case 'kubevirt':
       return kubevirtTable(snapshot as KubeVirtLike);
     default:
-      return { rows: [], remarks: [`no table for ${platform} yet; --json prints the whole snapshot`] };
+      return openstackTable(snapshot as OpenStackLike);
   }
 }
 
@@ -102,4 +102,47 @@ function kubevirtTable({ nodes = [], gaps = [] }: KubeVirtLike): InventoryTable 
       }),
   );
   return { rows, remarks: gaps.map((gap) => Object.values(gap).join(': ')) };
+}
+
+interface OpenStackLike {
+  readonly providers?: readonly {
+    readonly name: string;
+    readonly host: string;
+    readonly inventories: Readonly<Record<string, { readonly total: number; readonly reserved: number }>>;
+    readonly usages: Readonly<Record<string, number>>;
+    readonly traits: readonly string[];
+  }[];
+  readonly flavors?: readonly {
+    readonly name?: string;
+    readonly extra_specs?: Readonly<Record<string, string>>;
+  }[];
+  readonly gaps?: readonly { readonly path: string; readonly why: string }[];
+}
+
+/** Extra specs that ask for a GPU. */
+const gpuSpec = /^(pci_passthrough:alias|resources\d*:(VGPU|PGPU|CUSTOM_.+))$/;
+
+/** One row for each GPU resource that Placement knows; flavors that ask for GPUs are remarks. */
+function openstackTable({ providers = [], flavors = [], gaps = [] }: OpenStackLike): InventoryTable {
+  const rows = providers.flatMap(({ name, host, inventories, usages, traits }) =>
+    Object.entries(inventories).map(([resource, { total, reserved }]): Row => {
+      const free = total - reserved - (usages[resource] ?? 0);
+      const own = traits.filter((trait) => trait.startsWith('CUSTOM_'));
+      return [host, name, `${total} × ${resource}`, String(free), own.join(', ')];
+    }),
+  );
+  const asking = flavors.flatMap(({ name = '', extra_specs = {} }) => {
+    const specs = Object.entries(extra_specs).filter(([key]) => gpuSpec.test(key));
+    return specs.length === 0 ? [] : [`flavor ${name}: ${specs.map((spec) => spec.join('=')).join(' ')}`];
+  });
+  const none =
+    'Placement shows no GPU: whole cards are there with [pci] report_in_placement, vGPUs with [devices] enabled_mdev_types';
+  return {
+    rows,
+    remarks: [
+      ...(rows.length === 0 ? [none] : []),
+      ...asking,
+      ...gaps.map(({ path, why }) => `${path}: ${why}`),
+    ],
+  };
 }

@@ -124,12 +124,6 @@ export function explainRefusal(what: string, error: unknown, release: string): u
   });
 }
 
-/** The finer kind of an error: Placement's code, Neutron's type, ours. */
-export function errorKind(error: unknown): string | undefined {
-  const kind = isVmgpuError(error) ? error.details?.kind : undefined;
-  return typeof kind === 'string' ? kind : undefined;
-}
-
 export function hasCode(error: unknown, ...wanted: readonly VmgpuErrorCode[]): boolean {
   return isVmgpuError(error) && wanted.includes(error.code);
 }

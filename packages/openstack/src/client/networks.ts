@@ -22,18 +22,3 @@ export function listNetworks(
   } as const;
   return listAll(os, 'network', request, 'networks');
 }
-
-/** `GET /v2.0/ports?device_id=`: the ports of a server. */
-export function listPorts(
-  os: OsPort,
-  server: string,
-  options: CallOptions,
-): Promise<readonly { readonly id: string }[]> {
-  const request = {
-    method: 'GET',
-    path: '/v2.0/ports',
-    query: { device_id: server, fields: ['id'] },
-    ...options,
-  } as const;
-  return listAll(os, 'network', request, 'ports');
-}
