@@ -139,7 +139,7 @@ const queries = {
   image:
     "select p.name, p.value from glance.image_properties p where p.deleted = 0 and p.name rlike '^(hw_|img_|os_|their_)' order by 1",
   servers:
-    "select display_name, vm_state, coalesce(task_state, '') from nova.instances where deleted = 0 order by 1",
+    "select display_name, vm_state, coalesce(task_state, '') from nova.instances where deleted = 0 and vm_state <> 'deleted' order by 1",
   metadata:
     "select i.display_name, m.`key`, m.value from nova.instance_metadata m join nova.instances i on i.uuid = m.instance_uuid where m.deleted = 0 and i.deleted = 0 and m.`key` <> 'vmgpu:claim' order by 1, 2",
   allocations:
