@@ -1,5 +1,6 @@
 export { describeProvider, type GroupName, groupNames } from './describe-provider.ts';
 export type { Fault, FaultKind, Fixture, Harness, Limits } from './harness.ts';
+export { type IdleClock, idleClock } from './idle-clock.ts';
 export { memoryHarness } from './memory/harness.ts';
 export { createMemoryProvider, type MemoryParts } from './memory/provider.ts';
 export {

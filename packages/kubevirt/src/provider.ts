@@ -1,7 +1,6 @@
 import {
   type CallOptions,
   type Clock,
-  isVmgpuError,
   type Provider,
   type Scope,
   type Step,
@@ -9,7 +8,7 @@ import {
   VmgpuError,
   type VmRef,
 } from '@vmgpu/core';
-import { retryCall, startDeadline, systemClock } from '@vmgpu/core/resilience';
+import { retryCall, systemClock, withinDeadline } from '@vmgpu/core/resilience';
 import { createKubePort } from './client/create-port.ts';
 import type { KubePort } from './client/port.ts';
 import { type PowerAction, powerPath } from './client/power.ts';
@@ -58,21 +57,8 @@ export function createKubeVirt(settings: KubeVirtSettings = {}): KubeVirtLive {
   const times = { ...defaultWaits, ...settings.waits };
   const tools = (context: StepContext): StepTools => ({ port, times, restart, context });
 
-  const within = async <T>(
-    what: string,
-    { signal, timeoutMs }: CallOptions,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> => {
-    const deadline = startDeadline(clock, what, timeoutMs, [signal]);
-    try {
-      return await work(deadline.signal);
-    } catch (error) {
-      if (!deadline.signal.aborted || isVmgpuError(error)) throw error;
-      throw new VmgpuError('aborted', `${what} was aborted`, { cause: error });
-    } finally {
-      deadline.release();
-    }
-  };
+  const within = <T>(what: string, options: CallOptions, work: (signal: AbortSignal) => Promise<T>) =>
+    withinDeadline(clock, what, options, work);
 
   return {
     specVersion: 'v1',

@@ -8,7 +8,7 @@ import {
   type Step,
   VmgpuError,
 } from '@vmgpu/core';
-import { retryCall, startDeadline, systemClock } from '@vmgpu/core/resilience';
+import { retryCall, systemClock, withinDeadline } from '@vmgpu/core/resilience';
 import type { HttpPort, TlsSettings } from '@vmgpu/http';
 import type { OpenStackLogin } from './client/login.ts';
 import { readServer } from './client/read-server.ts';
@@ -95,24 +95,9 @@ export function createOpenStack(settings: OpenStackSettings): OpenStackProvider 
     newMarker: newId,
   };
 
-  /** A reading of several calls: one time limit and one signal over all, each call repeated by itself. */
-  async function reading<T>(
-    what: string,
-    options: CallOptions,
-    work: (read: Reader) => Promise<T>,
-  ): Promise<T> {
-    const deadline = startDeadline(clock, what, options.timeoutMs, [options.signal]);
-    const { signal } = deadline;
-    try {
-      signal.throwIfAborted();
-      return await work(readerOf(signal));
-    } catch (error) {
-      if (signal.aborted) throw abortReason(what, signal);
-      throw error;
-    } finally {
-      deadline.release();
-    }
-  }
+  /** A reading of several calls, each repeated by itself. */
+  const reading = <T>(what: string, options: CallOptions, work: (read: Reader) => Promise<T>): Promise<T> =>
+    withinDeadline(clock, what, options, (signal) => work(readerOf(signal)));
 
   return {
     specVersion: 'v1',
@@ -137,9 +122,4 @@ function handlerOf(step: Step): StepHandler {
   throw new VmgpuError('unsupported', `step ${step.id} is of a kind that OpenStack does not have`, {
     found: step.kind,
   });
-}
-
-function abortReason(what: string, { reason }: AbortSignal): unknown {
-  if (reason instanceof VmgpuError) return reason;
-  return new VmgpuError('aborted', `${what} was aborted`, { cause: reason });
 }

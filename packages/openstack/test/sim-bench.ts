@@ -1,4 +1,5 @@
 /** A provider on a simulated cloud of its own: counted requests, faults on the way, and time that costs nothing. */
+import { type IdleClock, idleClock } from '@vmgpu/conformance';
 import { type GpuVm, Secret, type Step, sameJson } from '@vmgpu/core';
 import { createAxiosPort, type HttpPort, type HttpRequest } from '@vmgpu/http';
 import {
@@ -19,7 +20,6 @@ import {
 import type { HostWork } from '../src/steps/env.ts';
 import type { ConfigState } from '../src/translate/config-steps.ts';
 import { printOsloSections } from '../src/translate/oslo-config.ts';
-import { type SimClock, simClock } from './sim-clock.ts';
 import { gpu, host } from './support.ts';
 
 /** The GPUs of the simulated host, as a capture of it tells them. */
@@ -130,7 +130,7 @@ export type Interceptor = (
 
 export interface SimBench {
   readonly sim: OpenStackSim;
-  readonly clock: SimClock;
+  readonly clock: IdleClock;
   readonly provider: OpenStackProvider;
   readonly seen: readonly Seen[];
   /** What the platform was ordered to do, in the order in which it took it. */
@@ -187,7 +187,7 @@ export interface BenchOptions {
 
 export async function simBench(options: BenchOptions = {}): Promise<SimBench> {
   const { scenario = canaryScenario(), login = passwordLogin(), tokenMs } = options;
-  const clock = simClock();
+  const clock = idleClock();
   const sim = await createOpenStackSim({
     scenario,
     now: clock.now,

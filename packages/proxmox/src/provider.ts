@@ -7,7 +7,7 @@ import {
   type Step,
   VmgpuError,
 } from '@vmgpu/core';
-import { retryCall, startDeadline, systemClock } from '@vmgpu/core/resilience';
+import { retryCall, systemClock, withinDeadline } from '@vmgpu/core/resilience';
 import { createHttp, type HttpPort, type TlsSettings } from '@vmgpu/http';
 import { callerOf, createAuth, type ProxmoxLogin } from './client/auth.ts';
 import { readPveError } from './client/errors.ts';
@@ -83,24 +83,11 @@ export function createProxmox(settings: ProxmoxSettings): ProxmoxProvider {
     newMarker: () => crypto.randomUUID(),
   };
 
-  /** A reading of several calls: one time limit and one signal over all, each call repeated by itself. */
-  async function reading<T>(
-    what: string,
-    options: CallOptions,
-    work: (read: Reader) => Promise<T>,
-  ): Promise<T> {
-    const deadline = startDeadline(clock, what, options.timeoutMs, [options.signal]);
-    const { signal } = deadline;
-    try {
-      signal.throwIfAborted();
-      return await work((call) => retryCall(() => call(pve, { signal }), { clock, random, signal }));
-    } catch (error) {
-      if (signal.aborted) throw abortReason(what, signal);
-      throw error;
-    } finally {
-      deadline.release();
-    }
-  }
+  /** A reading of several calls, each repeated by itself. */
+  const reading = <T>(what: string, options: CallOptions, work: (read: Reader) => Promise<T>): Promise<T> =>
+    withinDeadline(clock, what, options, (signal) =>
+      work((call) => retryCall(() => call(pve, { signal }), { clock, random, signal })),
+    );
 
   return {
     specVersion: 'v1',
@@ -151,9 +138,4 @@ function handlerOf(step: Step): StepHandler {
 /** `https://pve1:8006`, with or without the path of the API. */
 function apiUrl(url: string): string {
   return `${url.replace(/\/+$/, '').replace(/\/api2(\/json)?$/, '')}/api2/json`;
-}
-
-function abortReason(what: string, { reason }: AbortSignal): unknown {
-  if (reason instanceof VmgpuError) return reason;
-  return new VmgpuError('aborted', `${what} was aborted`, { cause: reason });
 }

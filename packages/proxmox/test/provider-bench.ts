@@ -1,5 +1,6 @@
 /** A provider on a simulated cluster of its own: counted requests, faults on the way, and time that costs nothing. */
-import type { Clock, GpuVm } from '@vmgpu/core';
+import { type IdleClock, idleClock } from '@vmgpu/conformance';
+import type { GpuVm } from '@vmgpu/core';
 import { Secret } from '@vmgpu/core';
 import { createAxiosPort, type HttpPort, type HttpRequest, jsonResponse } from '@vmgpu/http';
 import { defaultScenario, type PveSimulator, type Scenario, startPve } from '@vmgpu/simulators/pve';
@@ -9,75 +10,6 @@ import {
   type ProxmoxProvider,
   type ProxmoxSettings,
 } from '../src/index.ts';
-
-/** Start of the benches' time. */
-const start = Date.UTC(2026, 0, 1);
-
-export interface BenchClock extends Clock {
-  /** Time stands still while a request is under way. */
-  busy<T>(work: () => Promise<T>): Promise<T>;
-}
-
-/**
- * Time that passes only while nothing is under way: sleeping costs nothing, and limits still come after the work that is
- * quicker than they are, real sockets included.
- */
-export function benchClock(): BenchClock {
-  let now = start;
-  let under = 0;
-  let ticking = false;
-  const sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
-  const tick = () => {
-    ticking = false;
-    const next = Math.min(...[...sleepers].map(({ at }) => at));
-    if (under > 0 || !Number.isFinite(next)) return;
-    now = Math.max(now, next);
-    for (const sleeper of [...sleepers]) {
-      if (sleeper.at > now) continue;
-      sleepers.delete(sleeper);
-      sleeper.wake();
-    }
-    schedule();
-  };
-  const schedule = () => {
-    if (ticking || under > 0 || sleepers.size === 0) return;
-    ticking = true;
-    setImmediate(tick);
-  };
-  return {
-    now: () => now,
-    async busy(work) {
-      under += 1;
-      try {
-        return await work();
-      } finally {
-        under -= 1;
-        schedule();
-      }
-    },
-    sleep: (milliseconds, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) {
-          reject(signal.reason);
-          return;
-        }
-        const onAbort = () => {
-          sleepers.delete(sleeper);
-          reject(signal?.reason);
-        };
-        const sleeper = {
-          at: now + Math.max(0, milliseconds),
-          wake: () => {
-            signal?.removeEventListener('abort', onAbort);
-            resolve();
-          },
-        };
-        signal?.addEventListener('abort', onAbort, { once: true });
-        sleepers.add(sleeper);
-        schedule();
-      }),
-  };
-}
 
 /** One request as the transport saw it. */
 export interface Seen {
@@ -95,7 +27,7 @@ export type Interceptor = (
 
 export interface ProviderBench {
   readonly pve: PveSimulator;
-  readonly clock: BenchClock;
+  readonly clock: IdleClock;
   readonly provider: ProxmoxProvider;
   readonly seen: readonly Seen[];
   /** What the platform was ordered to do, in the order in which it took it. */
@@ -140,7 +72,7 @@ export interface BenchOptions {
 
 export async function providerBench(options: BenchOptions = {}): Promise<ProviderBench> {
   const { scenario = canaryScenario(), auth = adminToken, taskMs = 3_000 } = options;
-  const clock = benchClock();
+  const clock = idleClock();
   const pve = await startPve({ scenario, taskMs, now: clock.now });
   const wire = createAxiosPort();
   const seen: Seen[] = [];

@@ -7,7 +7,7 @@ import {
   sameJson,
   VmgpuError,
 } from '@vmgpu/core';
-import { type PollOptions, retryCall, startDeadline } from '@vmgpu/core/resilience';
+import { type PollOptions, retryCall, withinDeadline } from '@vmgpu/core/resilience';
 import type { MemoryClient } from './client.ts';
 import { type MemorySnapshot, type MemoryVm, memoryTranslator, pick } from './translate.ts';
 
@@ -25,17 +25,8 @@ export function createMemoryProvider({
   clock,
   names,
 }: MemoryParts): Provider<MemorySnapshot, MemoryVm> {
-  const within = async <T>(options: CallOptions, what: string, work: (signal: AbortSignal) => Promise<T>) => {
-    const deadline = startDeadline(clock, what, options.timeoutMs, [options.signal]);
-    try {
-      return await work(deadline.signal);
-    } catch (error) {
-      if (!deadline.signal.aborted || error instanceof VmgpuError) throw error;
-      throw new VmgpuError('aborted', `${what} was aborted`, { cause: error });
-    } finally {
-      deadline.release();
-    }
-  };
+  const within = <T>(options: CallOptions, what: string, work: (signal: AbortSignal) => Promise<T>) =>
+    withinDeadline(clock, what, options, work);
   const get = (path: string, signal: AbortSignal) =>
     retryCall(() => client.read(path, signal), { clock, signal });
 

@@ -1,4 +1,5 @@
 import { VmgpuError } from '../errors/vmgpu-error.ts';
+import type { CallOptions } from '../spec/v1/call-options.ts';
 import type { Clock } from './clock.ts';
 
 /** A signal of our own with a way to let go of everything it listens to. */
@@ -40,6 +41,30 @@ export function startDeadline(
     );
   }
   return { signal: controller.signal, abort: (reason) => controller.abort(reason), release };
+}
+
+/**
+ * Work of several calls under one time limit and one signal. When that aborts, it rejects with the reason: a `timeout` that
+ * names the work, the caller's own error, or `aborted` around whatever else the caller gave.
+ */
+export async function withinDeadline<T>(
+  clock: Clock,
+  what: string,
+  options: CallOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = startDeadline(clock, what, options.timeoutMs, [options.signal]);
+  const { signal } = deadline;
+  try {
+    signal.throwIfAborted();
+    return await work(signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    if (signal.reason instanceof VmgpuError) throw signal.reason;
+    throw new VmgpuError('aborted', `${what} was aborted`, { cause: signal.reason });
+  } finally {
+    deadline.release();
+  }
 }
 
 /** The error of a time limit that has passed. */

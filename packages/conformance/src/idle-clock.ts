@@ -1,6 +1,6 @@
 import type { Clock } from '@vmgpu/core';
 
-export interface SimClock extends Clock {
+export interface IdleClock extends Clock {
   /** Time stands still while a request is under way. */
   busy<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -9,7 +9,7 @@ export interface SimClock extends Clock {
  * Time that passes only while nothing is under way: sleeping costs nothing, and limits still come after the work that is
  * quicker than they are, real sockets included.
  */
-export function simClock(): SimClock {
+export function idleClock(): IdleClock {
   let now = Date.UTC(2026, 0, 1);
   let under = 0;
   let ticking = false;
