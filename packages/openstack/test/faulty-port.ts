@@ -22,7 +22,8 @@ export interface FaultyPort {
   clear(): void;
 }
 
-interface Armed {
+/** A fault that waits for its requests. */
+export interface Armed {
   readonly fault: Fault;
   skip: number;
   left: number;
@@ -94,13 +95,13 @@ export function isWrite(seen: SeenRequest): boolean {
   return seen.method !== 'GET' && !isLogin(seen);
 }
 
-function meets({ on = 'any' }: Fault, seen: SeenRequest): boolean {
+export function meets({ on = 'any' }: Fault, seen: SeenRequest): boolean {
   const order = seen.method !== 'GET' && /\/servers(\/|$)/.test(seen.path);
   return { any: true, read: seen.method === 'GET', write: isWrite(seen), order }[on];
 }
 
-/** A second deletion does nothing. */
-function orderNames(): (seen: SeenRequest, request: HttpRequest) => string | undefined {
+/** Names requests that begin work, and would begin it twice; a second deletion does nothing. Ids by when they came up. */
+export function orderNames(): (seen: SeenRequest, request: HttpRequest) => string | undefined {
   const ids: string[] = [];
   const number = (id: string) => {
     if (!ids.includes(id)) ids.push(id);
@@ -117,7 +118,7 @@ function orderNames(): (seen: SeenRequest, request: HttpRequest) => string | und
   };
 }
 
-function refusal({ url }: HttpRequest, status: number, message: string, headers = {}) {
+export function refusal({ url }: HttpRequest, status: number, message: string, headers = {}) {
   return jsonResponse(url, status, { error: { code: status, message } }, headers);
 }
 
@@ -127,7 +128,7 @@ function tokenOf({ headers }: HttpRequest): string {
   return token instanceof Secret ? token.reveal() : String(token);
 }
 
-function strike(kind: Fault['kind'], request: HttpRequest) {
+export function strike(kind: Fault['kind'], request: HttpRequest) {
   const wait = { 'retry-after': '1' };
   switch (kind) {
     case 'rate-limited':

@@ -20,6 +20,7 @@ import {
 import type { HostWork } from '../src/steps/env.ts';
 import type { ConfigState } from '../src/translate/config-steps.ts';
 import { printOsloSections } from '../src/translate/oslo-config.ts';
+import { orderNames } from './faulty-port.ts';
 import { gpu, host } from './support.ts';
 
 /** The GPUs of the simulated host, as a capture of it tells them. */
@@ -243,29 +244,6 @@ export async function simBench(options: BenchOptions = {}): Promise<SimBench> {
       wire.close?.();
       await sim.close();
     },
-  };
-}
-
-/** A login changes nothing on the cloud. */
-export function isWrite({ method, path }: Seen): boolean {
-  return method !== 'GET' && !path.endsWith('/auth/tokens');
-}
-
-/** Requests that begin work, and would begin it twice; a second deletion does nothing. Ids by when they came up. */
-function orderNames(): (seen: Seen, request: HttpRequest) => string | undefined {
-  const ids: string[] = [];
-  const number = (id: string) => {
-    if (!ids.includes(id)) ids.push(id);
-    return ids.indexOf(id) + 1;
-  };
-  return ({ method, path }, { json }) => {
-    if (method !== 'POST') return undefined;
-    if (path.endsWith('/servers')) {
-      const { server } = json as { server: { name: string; metadata: Record<string, string> } };
-      return `create ${server.name}, claim ${number(server.metadata['vmgpu:claim'] ?? '')}`;
-    }
-    const id = /\/servers\/([^/]+)\/action$/.exec(path)?.[1];
-    return id && `${JSON.stringify(json)}, server ${number(id)}`;
   };
 }
 

@@ -1,18 +1,9 @@
 /** The conformance suite on the simulated cloud. */
-import { describeProvider, type Fault, type Fixture, type Harness } from '@vmgpu/conformance';
-import { Secret, VmgpuError } from '@vmgpu/core';
-import { type HttpRequest, jsonResponse } from '@vmgpu/http';
+import { describeProvider, type Fixture, type Harness } from '@vmgpu/conformance';
 import { assert, describe, it } from 'vitest';
 import type { OpenStackNative, OpenStackSnapshot } from '../src/index.ts';
-import {
-  canaryPassword,
-  canaryToken,
-  isWrite,
-  namedSpec,
-  type Seen,
-  type SimBench,
-  simBench,
-} from './sim-bench.ts';
+import { type Armed, isWrite, meets, refusal, strike } from './faulty-port.ts';
+import { canaryPassword, canaryToken, namedSpec, type SimBench, simBench } from './sim-bench.ts';
 import { vm } from './support.ts';
 
 function harness(): Harness<OpenStackSnapshot, OpenStackNative> {
@@ -71,19 +62,6 @@ function createFixture(bench: SimBench): Fixture<OpenStackSnapshot, OpenStackNat
   };
 }
 
-interface Armed {
-  readonly fault: Fault;
-  skip: number;
-  left: number;
-  readonly struck: () => void;
-}
-
-function meets({ on = 'any' }: Fault, seen: Seen): boolean {
-  const { method, path } = seen;
-  const order = method !== 'GET' && /\/servers(\/|$)/.test(path);
-  return { any: true, read: method === 'GET', write: isWrite(seen), order }[on];
-}
-
 function arm(bench: SimBench, faults: Armed[]): void {
   let revoked = false;
   bench.intercept(async (request, seen, pass) => {
@@ -103,46 +81,6 @@ function arm(bench: SimBench, faults: Armed[]): void {
     if (kind === 'unauthenticated') revoked = true;
     return strike(kind, request);
   });
-}
-
-function refusal({ url }: HttpRequest, status: number, message: string, headers = {}) {
-  return jsonResponse(url, status, { error: { code: status, message } }, headers);
-}
-
-/** As it goes onto the wire: services may echo it. */
-function tokenOf({ headers }: HttpRequest): string {
-  const token = headers?.['x-auth-token'];
-  return token instanceof Secret ? token.reveal() : String(token);
-}
-
-function strike(kind: Fault['kind'], request: HttpRequest) {
-  const wait = { 'retry-after': '1' };
-  switch (kind) {
-    case 'rate-limited':
-      return refusal(request, 429, 'too many requests', wait);
-    case 'unavailable':
-      return refusal(request, 503, 'service unavailable', wait);
-    case 'invalid':
-      return refusal(request, 400, 'Invalid input');
-    case 'forbidden':
-      return refusal(request, 403, `Policy doesn't allow it for ${tokenOf(request)}`);
-    case 'unauthenticated':
-      return refusal(request, 401, `The request you have made requires authentication. ${tokenOf(request)}`);
-    case 'connection':
-    case 'lost-answer':
-      throw new VmgpuError('unreachable', 'the connection broke', {
-        details: {
-          method: request.method,
-          retryable: kind === 'connection' || request.method === 'GET' || request.method === 'PUT',
-          ...(kind === 'connection' ? { sent: false } : {}),
-        },
-      });
-    case 'hang':
-    case 'hang-after':
-      return new Promise<never>((_, reject) => {
-        request.signal?.addEventListener('abort', () => reject(request.signal?.reason), { once: true });
-      });
-  }
 }
 
 const runner = { describe, it: (name: string, body: () => Promise<void>) => it(name, body), assert };
