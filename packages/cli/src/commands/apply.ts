@@ -57,14 +57,15 @@ export const apply: Command = {
     const platform = (continued?.plan.platform ??
       planned?.platform ??
       required(input.value('to'), '--to PLATFORM')) as PlatformName;
-    if (!continued) await setAside(journal, io);
+    // Before anything is asked of the platform: an apply that did not end stands in the way.
+    const earlier = continued ? undefined : await setAside(journal, io);
     const provider = await connect(platform, input, io);
     try {
       if (!continued)
         return await carryOut(
           planned ?? (await planAgainst(provider, input, io)),
           provider,
-          journal,
+          { path: journal, earlier },
           input,
           io,
         );
@@ -80,21 +81,26 @@ export const apply: Command = {
   },
 };
 
+/** Where progress is written down, and what an ended apply had left there; see `setAside`. */
+export interface OpenedJournal {
+  readonly path: string;
+  readonly earlier: OperationState | undefined;
+}
+
 /** Carries out a plan with progress and a journal, and says how to go on. Throws what the engine throws. */
 export async function carryOut(
   planned: Plan,
   provider: Provider,
-  journal: string,
+  { path, earlier }: OpenedJournal,
   input: CommandInput,
   io: Io,
 ): Promise<ExitStatus> {
-  const earlier = await setAside(journal, io);
   const engine = await import('@vmgpu/core/engine');
   const operation = engine.apply(planned, provider, {
-    ...operationOptions(journal, input, io),
+    ...operationOptions(path, input, io),
     onFailure: input.flag('keep') ? 'keep' : 'undo',
   });
-  return report(operation, journal, earlier, input, io);
+  return report(operation, path, earlier, input, io);
 }
 
 function operationOptions(journal: string, input: CommandInput, io: Io) {
@@ -155,7 +161,7 @@ async function readPlan(file: string, io: Io): Promise<Plan> {
  * The journal of an earlier apply, which `--undo` may still need. Throws `bad-input` when that one did not end: a second
  * apply beside it would lose what it had written down.
  */
-async function setAside(path: string, io: Io): Promise<OperationState | undefined> {
+export async function setAside(path: string, io: Io): Promise<OperationState | undefined> {
   const exists = await stat(resolve(io.cwd, path)).then(
     () => true,
     () => false,

@@ -14,7 +14,7 @@ import type { Command, CommandInput } from '../command.ts';
 import { pathInside, writeText } from '../files.ts';
 import { type ExitStatus, exitStatus, type Io } from '../io.ts';
 import { palette } from '../style.ts';
-import { applyOptions, carryOut } from './apply.ts';
+import { applyOptions, carryOut, setAside } from './apply.ts';
 import { connect } from './plan.ts';
 import { readVm, sourceOptions } from './read.ts';
 import { describeDiagnostics, describeRequirements, readHosts, required } from './render.ts';
@@ -106,13 +106,9 @@ export const migrate: Command = {
       const status = await show(migration, adapter.translator, input, io);
       if (!provider || !input.flag('apply') || status !== exitStatus.done) return status;
       const { name } = migration.intent.metadata;
-      const done = await carryOut(
-        migration.plan,
-        provider,
-        input.value('journal') ?? pathInside(input.value('output') ?? '.', `${name}.journal.json`),
-        input,
-        io,
-      );
+      const path = input.value('journal') ?? pathInside(input.value('output') ?? '.', `${name}.journal.json`);
+      const journal = { path, earlier: await setAside(path, io) };
+      const done = await carryOut(migration.plan, provider, journal, input, io);
       io.err(
         `${name} is still on ${from} as it was: shut it down there before both use the same addresses\n`,
       );

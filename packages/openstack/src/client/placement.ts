@@ -48,49 +48,38 @@ export function getProvider(
   });
 }
 
+/** What lies below a provider: `GET /resource_providers/{uuid}/{part}`, whose answer has it under the same name. */
+async function partOf<T>(os: OsPort, uuid: string, part: string, options: CallOptions): Promise<T> {
+  const path = `${at`/resource_providers/${uuid}`}/${part}`;
+  const request = { method: 'GET', path, versions: trees, ...options } as const;
+  return (await ask<Readonly<Record<string, T>>>(os, 'placement', request))[part] as T;
+}
+
 /** `GET /resource_providers/{uuid}/inventories`. */
-export async function getInventories(
+export function getInventories(
   os: OsPort,
   uuid: string,
   options: CallOptions,
 ): Promise<Readonly<Record<string, Inventory>>> {
-  const request = {
-    method: 'GET',
-    path: at`/resource_providers/${uuid}/inventories`,
-    versions: trees,
-    ...options,
-  } as const;
-  return (await ask<{ inventories: Record<string, Inventory> }>(os, 'placement', request)).inventories;
+  return partOf(os, uuid, 'inventories', options);
 }
 
 /** `GET /resource_providers/{uuid}/usages`. */
-export async function getUsages(
+export function getUsages(
   os: OsPort,
   uuid: string,
   options: CallOptions,
 ): Promise<Readonly<Record<string, number>>> {
-  const request = {
-    method: 'GET',
-    path: at`/resource_providers/${uuid}/usages`,
-    versions: trees,
-    ...options,
-  } as const;
-  return (await ask<{ usages: Record<string, number> }>(os, 'placement', request)).usages;
+  return partOf(os, uuid, 'usages', options);
 }
 
 /** `GET /resource_providers/{uuid}/traits`. */
-export async function getProviderTraits(
+export function getProviderTraits(
   os: OsPort,
   uuid: string,
   options: CallOptions,
 ): Promise<readonly string[]> {
-  const request = {
-    method: 'GET',
-    path: at`/resource_providers/${uuid}/traits`,
-    versions: trees,
-    ...options,
-  } as const;
-  return (await ask<{ traits: readonly string[] }>(os, 'placement', request)).traits;
+  return partOf(os, uuid, 'traits', options);
 }
 
 /** `GET /traits?name=startswith:CUSTOM_` (1.6). */
