@@ -1,15 +1,9 @@
+import { endOf, type Journey, noJournal } from '@vmgpu/conformance';
 import type { ApplyFailedDetails, VmgpuError } from '@vmgpu/core';
 import { type HttpRequest, jsonResponse } from '@vmgpu/http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Interceptor, Seen } from './sim-bench.ts';
-import {
-  endOf,
-  type Journey,
-  type Journeys,
-  journeyNames,
-  noJournal,
-  prepareJourneys,
-} from './sim-journeys.ts';
+import { type Journeys, journeyNames, prepareJourneys } from './sim-journeys.ts';
 
 /** What happens to one request, once. Those of the simulator come over the wire as they would. */
 const faults = {

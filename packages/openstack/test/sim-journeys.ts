@@ -1,6 +1,7 @@
 /** The journeys on which kills and faults meet the provider: a server is made, gets other GPUs, is taken back. */
-import { type OperationState, type Plan, type Provider, VmgpuError } from '@vmgpu/core';
-import { apply, type JournalPort, type Operation, resume, undo } from '@vmgpu/core/engine';
+import { applyJourney, type Journey, undoJourney } from '@vmgpu/conformance';
+import { type Plan, VmgpuError } from '@vmgpu/core';
+import { apply } from '@vmgpu/core/engine';
 import { canaryScenario, configFor, fullSpec, type SimBench, simBench } from './sim-bench.ts';
 import { vm } from './support.ts';
 
@@ -16,14 +17,6 @@ const spec = {
 };
 const train = vm(spec);
 const smaller = vm({ gpus: fullSpec.gpus?.slice(0, 1) ?? [] });
-
-export interface Journey {
-  readonly name: string;
-  /** The cloud before it, as the simulator keeps it. */
-  readonly before: string;
-  start(provider: Provider, journal: JournalPort): Operation;
-  resume(state: OperationState, provider: Provider): Operation;
-}
 
 export interface Journeys {
   readonly bench: SimBench;
@@ -55,34 +48,13 @@ export async function prepareJourneys(): Promise<Journeys> {
   if (blocked.length > 0) {
     throw new VmgpuError('internal', `a journey's plan is blocked: ${JSON.stringify(blocked)}`);
   }
-  const applying = (name: string, plan: Plan, before: string): Journey => ({
-    name,
-    before,
-    start: (again, journal) => apply(plan, again, { ...options, journal }),
-    resume: (state, again) => resume(state, again, options),
-  });
-  const undoing = (name: string, done: Operation, before: string): Journey => ({
-    name,
-    before,
-    start: (again, journal) => undo(done.toJSON(), again, { ...options, journal }),
-    resume: (state, again) => resume(state, again, options),
-  });
   return {
     bench,
     journeys: [
-      applying('make', making, empty),
-      applying('resize', changing, running),
-      undoing('take the resize back', changed, resized),
-      undoing('take back', made, running),
+      applyJourney('make', making, empty, options),
+      applyJourney('resize', changing, running, options),
+      undoJourney('take the resize back', changed, resized, options),
+      undoJourney('take back', made, running, options),
     ],
   };
-}
-
-export const noJournal: JournalPort = { save: async () => {} };
-
-export async function endOf(operation: Operation): Promise<string> {
-  return operation.then(
-    () => 'succeeded',
-    (error: VmgpuError) => error.code,
-  );
 }

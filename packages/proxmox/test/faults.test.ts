@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
+import { endOf, type Journey, noJournal } from '@vmgpu/conformance';
 import type { ApplyFailedDetails, VmgpuError } from '@vmgpu/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { endOf, type Journey, type Journeys, noJournal, prepareJourneys } from './journeys.ts';
+import { type Journeys, prepareJourneys } from './journeys.ts';
 import { type Interceptor, refusal, type Seen } from './provider-bench.ts';
 
 /** What happens to one request, once. Those of the simulator come over the wire as they would. */

@@ -1,6 +1,7 @@
 /** The journeys on which kills and faults meet the provider: a VM is made and started, changed while it runs, taken back. */
-import { type OperationState, type Plan, type Provider, VmgpuError } from '@vmgpu/core';
-import { apply, type JournalPort, type Operation, resume, undo } from '@vmgpu/core/engine';
+import { applyJourney, type Journey, undoJourney } from '@vmgpu/conformance';
+import { type Plan, VmgpuError } from '@vmgpu/core';
+import { apply } from '@vmgpu/core/engine';
 import {
   canaryScenario,
   fullSpec,
@@ -21,18 +22,12 @@ const theirs = [
 const gpus = (fullSpec.gpus ?? []).map((gpu) => ({ ...gpu, device: { id: gpu.device?.id ?? '' } }));
 const spec = started({ ...fullSpec, gpus });
 
-export interface Journey {
-  readonly name: string;
-  /** The cluster before it, as the simulator keeps it. */
-  readonly before: string;
-  start(provider: Provider, journal: JournalPort): Operation;
-  resume(state: OperationState, provider: Provider): Operation;
-}
-
 export interface Journeys {
   readonly bench: ProviderBench;
   readonly journeys: readonly Journey[];
 }
+
+export const journeyNames = ['make and start', 'change while it runs', 'take back'] as const;
 
 export async function prepareJourneys(): Promise<Journeys> {
   const bench = await providerBench({
@@ -54,32 +49,12 @@ export async function prepareJourneys(): Promise<Journeys> {
   if (making.diagnostics.concat(changing.diagnostics).some(({ kind }) => kind === 'blocked')) {
     throw new VmgpuError('internal', `a journey's plan is blocked: ${JSON.stringify(making.diagnostics)}`);
   }
-  const applying = (name: string, plan: Plan, before: string): Journey => ({
-    name,
-    before,
-    start: (again, journal) => apply(plan, again, { ...options, journal }),
-    resume: (state, again) => resume(state, again, options),
-  });
   return {
     bench,
     journeys: [
-      applying('make and start', making, empty),
-      applying('change while it runs', changing, running),
-      {
-        name: 'take back',
-        before: running,
-        start: (again, journal) => undo(made.toJSON(), again, { ...options, journal }),
-        resume: (state, again) => resume(state, again, options),
-      },
+      applyJourney('make and start', making, empty, options),
+      applyJourney('change while it runs', changing, running, options),
+      undoJourney('take back', made, running, options),
     ],
   };
-}
-
-export const noJournal: JournalPort = { save: async () => {} };
-
-export async function endOf(operation: Operation): Promise<string> {
-  return operation.then(
-    () => 'succeeded',
-    (error: VmgpuError) => error.code,
-  );
 }

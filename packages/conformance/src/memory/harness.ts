@@ -1,7 +1,8 @@
 import type { Provider } from '@vmgpu/core';
 import { apiVersion, type GpuVm, Secret } from '@vmgpu/core';
 import type { Fixture, Harness } from '../harness.ts';
-import { virtualClock } from '../virtual-clock.ts';
+import { idleClock } from '../idle-clock.ts';
+
 import { createMemoryClient } from './client.ts';
 import { createMemoryCloud } from './cloud.ts';
 import { createMemoryProvider, type MemoryParts } from './provider.ts';
@@ -37,7 +38,7 @@ export function memoryHarness(
 function createFixture(
   change: (parts: MemoryParts) => Provider<MemorySnapshot, MemoryVm>,
 ): Fixture<MemorySnapshot, MemoryVm> {
-  const clock = virtualClock();
+  const clock = idleClock();
   const cloud = createMemoryCloud(clock, token);
   const connect = () =>
     change({
