@@ -1,6 +1,7 @@
 /** The conformance suite on the real services. VMGPU_EXHAUSTIVE=1 kills at every point there is. */
 import { describeProvider, type Fixture, type Harness } from '@vmgpu/conformance';
 import type { Clock, GpuVm } from '@vmgpu/core';
+import { systemClock } from '@vmgpu/core/resilience';
 import { createAxiosPort } from '@vmgpu/http';
 import {
   createOpenStack,
@@ -48,22 +49,7 @@ function quickClock(): Clock {
   const began = Date.now();
   return {
     now: () => began + (Date.now() - began) * speed,
-    sleep: (milliseconds, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) {
-          reject(signal.reason);
-          return;
-        }
-        const onAbort = () => {
-          clearTimeout(timer);
-          reject(signal?.reason);
-        };
-        const timer = setTimeout(() => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve();
-        }, milliseconds / speed);
-        signal?.addEventListener('abort', onAbort, { once: true });
-      }),
+    sleep: (milliseconds, signal) => systemClock.sleep(milliseconds / speed, signal),
   };
 }
 
