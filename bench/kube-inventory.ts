@@ -1,9 +1,14 @@
 /**
- * What an inventory of 5,000 nodes, 1,000 VMs and one watch cost, on the simulator in a process of its own, beside one raw
- * list over HTTP from the same server. Run: npx tsx --conditions=@vmgpu/source bench/kube-inventory.ts
+ * What an inventory of 5,000 nodes, 1,000 VMs and one watch cost, on the simulator in a process of its own. The inventory
+ * stands beside `kubectl get nodes -o json` (where there is a kubectl) and one raw list over HTTP from the same server; each
+ * is a process of its own, so that its peak memory is its own.
+ * Run: npx tsx --conditions=@vmgpu/source bench/kube-inventory.ts
  */
-import { fork } from 'node:child_process';
-import http from 'node:http';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { GpuVm } from '@vmgpu/core';
 import { applyMany } from '@vmgpu/core/engine';
 import { createKubeVirt, kubeResources, platformClusterRole } from '@vmgpu/kubevirt';
@@ -20,7 +25,10 @@ const nodeCount = 5_000;
 const vmCount = 1_000;
 const resource = 'nvidia.com/GA102GL_A10';
 
-if (process.send) await serve();
+const [, , role, kubeconfigPath = ''] = process.argv;
+if (role === 'serve') await serve();
+else if (role === 'raw') await tell(rawList);
+else if (role === 'inventory') await tell(inventory);
 else await measure();
 
 /** The server's process. */
@@ -40,7 +48,8 @@ async function serve(): Promise<void> {
     platformClusterRole as unknown as KubeObject,
     ...nodes,
   ];
-  const kube = await startKube({ scenario: { products: ['kubevirt'], objects } });
+  // kubectl sends no credentials over plain HTTP.
+  const kube = await startKube({ scenario: { products: ['kubevirt'], objects }, tls: true });
   process.on('message', (message) => {
     if (message === 'requests')
       process.send?.({ total: kube.requests.total(), counts: kube.requests.counts });
@@ -54,7 +63,7 @@ async function serve(): Promise<void> {
 }
 
 async function measure(): Promise<void> {
-  const server = fork(new URL(import.meta.url), { execArgv: process.execArgv });
+  const server = start('serve');
   const answer = () =>
     new Promise<{ [key: string]: unknown }>((resolve) => server.once('message', resolve as never));
   const ask = (what: string) => {
@@ -62,24 +71,32 @@ async function measure(): Promise<void> {
     server.send(what);
     return answered;
   };
-  const { url, kubeconfig } = await answer();
+  const { kubeconfig } = await answer();
   const content = JSON.stringify(kubeconfig);
-  const port = connectKube({ content });
-  const provider = createKubeVirt({ port, namespace: 'vms', waits: { runningMs: 120_000 } });
-  await port.read('/version');
-
+  const folder = mkdtempSync(join(tmpdir(), 'vmgpu-bench-'));
+  const path = join(folder, 'kubeconfig');
+  writeFileSync(path, content, { mode: 0o600 });
   for (let round = 1; round <= 3; round += 1) {
-    const raw = await timed(() => rawList(`${url}/api/v1/nodes`, JSON.parse(content).users[0].user.token));
-    print(`raw list of ${nodeCount} nodes, parsed`, `${raw.ms} ms, ${Math.round(raw.value / 1e6)} MB`);
+    const raw = await cost(start('raw', path));
+    print(`raw list of ${nodeCount} nodes, parsed`, describe(raw));
     await ask('clear');
-    const memory = peak();
-    const seen = await timed(() => provider.snapshot('platform'));
-    const requests = await ask('requests');
+    const seen = await cost(start('inventory', path));
+    const { total } = await ask('requests');
     print(
       'inventory',
-      `${seen.ms} ms (${(seen.ms / raw.ms).toFixed(2)} times the raw list), ${requests.total} requests, peak RSS ${memory()} MB`,
+      `${describe(seen)}, ${total} requests; ${ratio(seen.ms, raw.ms)} of the raw list's time`,
     );
+    const args = ['--kubeconfig', path, 'get', 'nodes', '-o', 'json'];
+    const kubectl = await cost(spawn('kubectl', args, { stdio: ['ignore', 'ignore', 'inherit'] }));
+    if (kubectl === undefined) print('kubectl get nodes -o json', 'there is no kubectl');
+    else {
+      const memory = ratio(seen.megabytes, kubectl.megabytes);
+      print('kubectl get nodes -o json', `${describe(kubectl)}; the inventory has ${memory} of its memory`);
+    }
   }
+  rmSync(folder, { recursive: true });
+  const port = connectKube({ content });
+  const provider = createKubeVirt({ port, namespace: 'vms', waits: { runningMs: 120_000 } });
 
   await ask('clear');
   const intents = Array.from({ length: vmCount }, (_none, index) => {
@@ -141,39 +158,94 @@ async function watchLatency(port: ReturnType<typeof connectKube>): Promise<reado
   return latencies.sort((a, b) => a - b);
 }
 
-function rawList(url: string, token: string): Promise<number> {
+function start(what: string, ...more: string[]): ChildProcess {
+  return fork(new URL(import.meta.url), [what, ...more], { execArgv: process.execArgv });
+}
+
+/** A worker's part, and what the work alone took in milliseconds. */
+async function tell(work: () => Promise<number>): Promise<void> {
+  process.send?.({ ms: await work() });
+  process.disconnect();
+}
+
+async function inventory(): Promise<number> {
+  const port = connectKube({ path: kubeconfigPath });
+  // Loads the client library, which is done once for a process.
+  await port.read('/version');
+  const provider = createKubeVirt({ port, namespace: 'vms' });
+  const { ms, value } = await timed(() => provider.snapshot('platform'));
+  if (value.nodes?.length !== nodeCount) throw new Error(`${value.nodes?.length} nodes`);
+  port.close();
+  return ms;
+}
+
+async function rawList(): Promise<number> {
+  const { clusters, users } = JSON.parse(readFileSync(kubeconfigPath, 'utf8'));
+  const headers = { authorization: `Bearer ${users[0].user.token}` };
+  const ca = Buffer.from(clusters[0].cluster['certificate-authority-data'], 'base64');
+  const list = (path: string) => get(clusters[0].cluster.server + path, { headers, ca, agent });
+  const agent = new https.Agent({ keepAlive: true });
+  await list('/version');
+  const { ms } = await timed(() => list('/api/v1/nodes'));
+  agent.destroy();
+  return ms;
+}
+
+function get(url: string, options: https.RequestOptions): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    http
-      .get(url, { headers: { authorization: `Bearer ${token}` } }, (response) => {
+    https
+      .get(url, options, (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
-        response.on('end', () => {
-          const text = Buffer.concat(parts).toString();
-          JSON.parse(text);
-          resolve(text.length);
-        });
+        response.on('end', () => resolve(JSON.parse(Buffer.concat(parts).toString())));
       })
       .on('error', reject);
   });
+}
+
+interface Cost {
+  /** What a worker says, else from start to end. */
+  readonly ms: number;
+  readonly wholeMs: number;
+  readonly megabytes: number;
+}
+
+/** Time and peak memory (VmHWM of /proc) of a process; undefined when there is no such program. */
+async function cost(child: ChildProcess): Promise<Cost> {
+  const begin = performance.now();
+  let kilobytes = 0;
+  let said: number | undefined;
+  const look = () => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      kilobytes = Math.max(kilobytes, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+    } catch {}
+  };
+  const timer = setInterval(look, 5);
+  child.on('message', (message: { ms: number }) => {
+    said = message.ms;
+    look();
+  });
+  const status = await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
+  clearInterval(timer);
+  if (status !== 0) throw new Error(`it ended with ${status}`);
+  const wholeMs = Math.round(performance.now() - begin);
+  return { ms: said ?? wholeMs, wholeMs, megabytes: Math.round(kilobytes / 1024) };
+}
+
+function describe({ ms, wholeMs, megabytes }: Cost): string {
+  const whole = ms === wholeMs ? '' : ` (${wholeMs} ms with its start)`;
+  return `${ms} ms${whole}, peak ${megabytes} MiB`;
+}
+
+function ratio(own: number, other: number): string {
+  return (own / other).toFixed(2);
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; value: T }> {
   const start = performance.now();
   const value = await work();
   return { ms: Math.round(performance.now() - start), value };
-}
-
-function peak(): () => number {
-  let most = 0;
-  const look = () => {
-    most = Math.max(most, process.memoryUsage.rss());
-  };
-  const timer = setInterval(look, 5);
-  return () => {
-    clearInterval(timer);
-    look();
-    return Math.round(most / 1e6);
-  };
 }
 
 function print(what: string, figures: string): void {

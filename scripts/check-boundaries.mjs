@@ -31,6 +31,7 @@ const libraries = {
     ],
     lazy: false,
   },
+  '@marcbachmann/cel-js': { files: [/^packages\/simulators\/src\/kube\/device-selector/], lazy: false },
   '@kubevirt-ui-ext/kubevirt-api': { files: [], lazy: false },
 };
 

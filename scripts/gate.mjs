@@ -23,13 +23,14 @@ const pages = [
   { name: 'core', ceiling: 15_000, imports: ['@vmgpu/core'] },
   ...['kubevirt', 'openstack', 'proxmox'].map((platform) => ({
     name: `core + ${platform}`,
-    ceiling: 42_000,
+    // KubeVirt's instance types and preferences are tables of some 100 fields.
+    ceiling: platform === 'kubevirt' ? 44_000 : 42_000,
     imports: ['@vmgpu/core', `@vmgpu/${platform}/translate`],
   })),
   {
     name: 'core + facts + readiness + three translators',
     // The blueprint says 60 kB; docs/adr/011 tells why it is more.
-    ceiling: 128_000,
+    ceiling: 131_000,
     imports: [
       '@vmgpu/core',
       '@vmgpu/host-prep/facts',

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { badInput, type HostInventory, type PlatformName, type SourceFile } from '@vmgpu/core';
+import type { Manifest } from '@vmgpu/kubevirt/translate';
 import { parseYamlDocuments } from './yaml-input.ts';
 
 /** A VM in its platform's own form, and what else the files said that helps to read it. */
@@ -28,30 +29,29 @@ export async function readNative(
   }
 }
 
-interface Manifest {
-  readonly kind?: string;
-  readonly metadata?: { readonly name?: string };
-}
-
 async function kubevirtInput(
   files: readonly SourceFile[],
   hosts: readonly HostInventory[],
   vm: string | undefined,
 ): Promise<NativeInput> {
-  const { offlineSnapshot } = await import('@vmgpu/kubevirt/translate');
+  const { isCompanion, isExpandedTwin, offlineSnapshot } = await import('@vmgpu/kubevirt/translate');
   const documents = files
     .flatMap((file) => parseYamlDocuments(file.text, file.path))
     .flatMap((document) => (document as { items?: unknown[] }).items ?? [document]) as Manifest[];
   const ofKind = (...kinds: string[]) => documents.filter(({ kind }) => kinds.includes(kind ?? ''));
-  const vms = ofKind('VirtualMachine', 'VirtualMachineInstance').filter(
+  const named = ofKind('VirtualMachine', 'VirtualMachineInstance').filter(
     ({ metadata }) => vm === undefined || metadata?.name === vm,
   );
+  const twins = named.filter((one) => named.some((other) => isExpandedTwin(one, other)));
+  const vms = named.filter((one) => !twins.includes(one));
+  const instancetypes = [...documents.filter(isCompanion), ...twins];
   const [hco] = ofKind('HyperConverged');
   const crs = ofKind('KubeVirt');
   const snapshot = offlineSnapshot({
     hosts,
-    ...(crs.length > 0 ? { crs: crs as never } : {}),
-    ...(hco === undefined ? {} : { hco: hco as never }),
+    ...(crs.length > 0 ? { crs } : {}),
+    ...(hco === undefined ? {} : { hco }),
+    ...(instancetypes.length > 0 ? { instancetypes } : {}),
   });
   const names = vms.map(({ metadata }) => metadata?.name ?? '(no name)');
   return { native: single(vms, names, 'VirtualMachine or VirtualMachineInstance', files), snapshot };

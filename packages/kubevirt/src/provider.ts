@@ -10,16 +10,23 @@ import {
 } from '@vmgpu/core';
 import { retryCall, systemClock, withinDeadline } from '@vmgpu/core/resilience';
 import { createKubePort } from './client/create-port.ts';
-import type { KubePort } from './client/port.ts';
+import { readBeside } from './client/instancetype.ts';
+import type { KubePort, ObjectRef } from './client/port.ts';
 import { type PowerAction, powerPath } from './client/power.ts';
 import { resources } from './client/resources.ts';
-import { readCluster, tidy, vmRef } from './client/snapshot.ts';
+import { readCluster, vmRef } from './client/snapshot.ts';
 import { isNotFound } from './client/status.ts';
+import { tidy } from './client/tidy.ts';
 import { lazyTransport } from './client/transport.ts';
 import type { Kubeconfig } from './client-node/kubeconfig.ts';
 import { stepHandlers, stepKinds } from './steps/index.ts';
 import type { StepTools, WaitTimes } from './steps/tools.ts';
-import { type KubeVirtProvider, type KubeVirtSnapshot, kubevirtTranslator } from './translate/index.ts';
+import {
+  type KubeVirtProvider,
+  type KubeVirtSnapshot,
+  kubevirtTranslator,
+  type Manifest,
+} from './translate/index.ts';
 
 export interface KubeVirtSettings {
   /** A connection of one's own; excludes `kubeconfig`. */
@@ -79,7 +86,7 @@ export function createKubeVirt(settings: KubeVirtSettings = {}): KubeVirtLive {
       ),
     describe: (vm, options = {}) =>
       within(`reading VM ${vm.name}`, options, (signal) =>
-        retryCall(() => readVm(port, vmRef(vm, namespace), signal), { clock, signal }),
+        retryCall(() => describeVm(port, vmRef(vm, namespace), signal), { clock, signal }),
       ),
     doStep: (step, context) => handlerOf(step).run(step, tools(context)),
     undoStep: (step, outcome, context) => handlerOf(step).undo(step, outcome, tools(context)),
@@ -101,8 +108,15 @@ function handlerOf({ kind }: Step) {
   throw new VmgpuError('unsupported', "this kind of step is not KubeVirt's", { found: kind });
 }
 
+/** The VM; a `List` with what it names, when it names an instance type or a preference. */
+async function describeVm(port: KubePort, ref: Required<ObjectRef>, signal: AbortSignal): Promise<Manifest> {
+  const vm = await readVm(port, ref, signal);
+  const { documents } = await readBeside(port, vm, { signal });
+  return documents.length === 0 ? vm : { apiVersion: 'v1', kind: 'List', items: [vm, ...documents] };
+}
+
 /** The VM; where there is none, an instance that somebody made without one. */
-async function readVm(port: KubePort, ref: { name: string; namespace: string }, signal: AbortSignal) {
+async function readVm(port: KubePort, ref: Required<ObjectRef>, signal: AbortSignal): Promise<Manifest> {
   try {
     return tidy(await port.get(resources.virtualMachines, ref, { signal }));
   } catch (error) {

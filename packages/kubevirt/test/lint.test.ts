@@ -279,6 +279,67 @@ describe('single mistakes', () => {
     });
   });
 
+  describe('an instance type', () => {
+    const text = `apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: { name: a }
+spec:
+  runStrategy: Always
+  instancetype: { name: gpu.large }
+  template:
+    metadata:
+      annotations: { team.io/x: a }
+    spec:
+      domain:
+        memory:
+          guest: 8Gi
+        cpu: { model: host-passthrough }
+        devices:
+          gpus:
+          - name: a
+            deviceName: nvidia.com/GA102GL_A10
+`;
+    const type = `apiVersion: instancetype.kubevirt.io/v1beta1
+kind: VirtualMachineClusterInstancetype
+metadata: { name: gpu.large }
+spec:
+  cpu: { guest: 4, model: host-model }
+  memory: { guest: 8Gi }
+  annotations: { team.io/x: b }
+  gpus:
+  - name: a.b
+    deviceName: nvidia.com/GA102GL_A10
+`;
+
+    it('suffers no memory beside it, whatever it gives', () => {
+      expect(at(lint(text))).toEqual(['13 kubevirt.instancetype-conflict']);
+      expect(lint(text)[0]?.why).toContain(
+        'VM field(s) spec.template.spec.domain.memory.guest conflicts with selected instance type',
+      );
+    });
+
+    it('is looked up in the same file and in others, and its own devices are checked', () => {
+      const both = [14, 13, 16, 9]
+        .sort((a, b) => a - b)
+        .map((line) => `${line} kubevirt.instancetype-conflict`);
+      expect(at(lint(text, 'vm.yaml', { files: [{ path: 'type.yaml', text: type }] }))).toEqual(both);
+      expect(at(lint(`${text}---\n${type}`))).toEqual([...both, '28 kubevirt.gpu-name']);
+    });
+
+    it('that the preference cannot spread is found at its name', () => {
+      const spread = `---
+kind: VirtualMachineClusterPreference
+apiVersion: instancetype.kubevirt.io/v1beta1
+metadata: { name: p }
+spec: { cpu: { preferredCPUTopology: spread, spreadOptions: { ratio: 3 } } }
+`;
+      const vm = `${text.split('  template:')[0]}  preference: { name: p }\n  template: { spec: { domain: { devices: {} } } }\n`;
+      const found = lint(`${vm}---\n${type.replace('a.b', 'ab')}${spread}`);
+      expect(at(found)).toEqual(['6 kubevirt.instancetype-conflict']);
+      expect(found[0]?.message).toContain('not divisible');
+    });
+  });
+
   it('a table inside a ConfigMap is read in its place', () => {
     const text =
       'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata:\n  config.yaml: |\n    version: v1\n    vgpu-configs:\n      default:\n      - devices: all\n        vgpu-devices:\n          NVIDIA A10-24Q: 1\n';

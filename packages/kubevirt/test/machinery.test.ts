@@ -7,7 +7,7 @@ import { describeMachinery, type Machinery, type User } from './cluster/machiner
 /* The in-process server, held to Kubernetes' own machinery by the suite of e2e/kubevirt. */
 
 const schemas = Object.fromEntries(
-  ['KubeVirt', 'VirtualMachine', 'VirtualMachineInstance'].flatMap((kind) => {
+  ['KubeVirt', 'VirtualMachine', 'VirtualMachineInstance', 'VirtualMachineInstancetype'].flatMap((kind) => {
     const file = `kubevirt/crds/${kind.toLowerCase()}-v1.9.0.openAPIV3Schema.json`;
     const schema = sharedJson<{ openAPIV3Schema: StructuralSchema }>(file)?.openAPIV3Schema;
     return schema === undefined ? [] : [[kind, schema]];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OperationEvent } from '@vmgpu/core';
 import { apply } from '@vmgpu/core/engine';
-import type { KubeOptions, KubeSimulator } from '@vmgpu/simulators/kube';
+import { type KubeOptions, type KubeSimulator, sampleNode, sampleScenario } from '@vmgpu/simulators/kube';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectKube } from '../src/client-node/index.ts';
 import { createKubeVirt, type KubeVirtLive } from '../src/index.ts';
@@ -27,7 +27,7 @@ afterEach(async () => {
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Long enough that the trouble comes while a step waits. */
-const timings = { handler: 80, operator: 80 };
+const timings = { handler: 250, operator: 250 };
 
 async function start(options: KubeOptions = {}): Promise<TestCluster> {
   open = await startCluster({ timings, freshnessTimeout: 50, ...options });
@@ -93,6 +93,14 @@ const troubles: readonly (readonly [string, When, (kube: KubeSimulator) => Promi
     },
   ],
   [
+    'watches are too old, which the server says by its status',
+    whileStarting,
+    async (kube) => {
+      kube.faults.add({ verb: 'watch', status: 410, reason: 'Expired', times: 2 });
+      kube.cut();
+    },
+  ],
+  [
     'watches end in the middle of an event',
     whilePreparing,
     async (kube) => {
@@ -130,6 +138,25 @@ const troubles: readonly (readonly [string, When, (kube: KubeSimulator) => Promi
     },
   ],
 ];
+
+it('a list that expires half-way is read anew, from one state of the cluster', async () => {
+  const { objects = [], ...rest } = sampleScenario();
+  const nodes = Array.from({ length: 1_200 }, (_none, index) => sampleNode(`node-${index}`));
+  const cluster = await start({ scenario: { ...rest, objects: [...objects, ...nodes] } });
+  cluster.kube.faults.add({
+    verb: 'list',
+    path: '/nodes',
+    after: 2,
+    times: 1,
+    status: 410,
+    reason: 'Expired',
+  });
+  const provider = await cluster.connect('ops');
+  const snapshot = await provider.snapshot('platform');
+  expect(new Set(snapshot.nodes?.map(({ name }) => name)).size).toBe(1_203);
+  expect(snapshot.nodes).toHaveLength(1_203);
+  expect(cluster.kube.requests.counts['list nodes']).toBe(6);
+});
 
 describe('an apply ends in the right state when', () => {
   it.each(troubles)('%s', async (_name, when, trouble) => {

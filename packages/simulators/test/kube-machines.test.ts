@@ -432,6 +432,93 @@ describe('life of a VM', () => {
       );
     }));
 
+  it('puts a preference onto a VM, and expands it for whoever asks', () =>
+    withKube({ scenario }, async ({ get, post, put }, simulator) => {
+      const api = '/apis/instancetype.kubevirt.io/v1beta1';
+      const object = (kind: string, spec: object) => ({
+        apiVersion: 'instancetype.kubevirt.io/v1beta1',
+        kind,
+        metadata: { name: 'own' },
+        spec,
+      });
+      const type = { cpu: { guest: 4 }, memory: { guest: '8Gi', overcommitPercent: 50 } };
+      await post(
+        `${api}/namespaces/vms/virtualmachineinstancetypes`,
+        object('VirtualMachineInstancetype', type),
+      );
+      const wishes = {
+        annotations: { os: 'linux' },
+        cpu: { preferredCPUTopology: 'cores' },
+        machine: { preferredMachineType: 'pc-q35-9.0' },
+        requirements: { cpu: { guest: 4 }, memory: { guest: '16Gi' } },
+      };
+      const path = `${api}/namespaces/vms/virtualmachinepreferences`;
+      await post(path, object('VirtualMachinePreference', wishes));
+      const vm = machine('own', [], {
+        instancetype: { kind: 'VirtualMachineInstancetype', name: 'own' },
+        preference: { kind: 'virtualmachinepreferences', name: 'own' },
+      });
+      delete vm.spec.template.spec.domain.cpu;
+      delete vm.spec.template.spec.domain.memory;
+      expect((await post(vms, vm)).body).toMatchObject({
+        message:
+          'admission webhook "virtualmachine-validator.kubevirt.io" denied the request: failure checking preference requirements: insufficient Memory resources of 8Gi provided by instance type, preference requires 16Gi',
+        details: { causes: [{ field: 'spec.instancetype' }] },
+      });
+      const stored = (await get(`${path}/own`)).body;
+      stored.spec.requirements.memory.guest = '8Gi';
+      await put(`${path}/own`, stored);
+      const made = (await post(vms, vm)).body;
+      expect(made.spec.template.spec.domain.machine).toEqual({ type: 'pc-q35-9.0' });
+      expect(made.spec.template.spec.domain.cpu).toBeUndefined();
+      const expanded = (await get(`${start}/own/expand-spec`)).body;
+      expect(expanded.spec).not.toHaveProperty('instancetype');
+      expect(expanded.spec).not.toHaveProperty('preference');
+      expect(expanded.spec.template).toMatchObject({
+        metadata: { annotations: { os: 'linux' } },
+        spec: {
+          domain: {
+            cpu: { cores: 4, sockets: 1, threads: 1 },
+            memory: { guest: '8Gi' },
+            resources: { requests: { memory: '4Gi' } },
+          },
+        },
+      });
+      expect((await put(`${start}/own/expand-spec`, {})).status).toBe(404);
+      expect((await get(`${start}/none/expand-spec`)).status).toBe(404);
+      simulator.advance(long);
+      expect((await get(`${vms.replace(/s$/, 'instances')}/own`)).body.spec.domain.cpu.cores).toBe(4);
+      expect(simulator.errors).toEqual([]);
+    }));
+
+  it('refuses matchers that name nothing, the wrong kind, or what cannot be spread', () =>
+    withKube({ scenario }, async ({ post }) => {
+      const refusal = async (spec: object) => {
+        const { body } = await post(vms, machine('x', [], spec));
+        return body.message.replace(/^admission webhook "(.*)" denied the request: /, '$1: ');
+      };
+      expect(await refusal({ preference: {} })).toBe(
+        'virtualmachines-mutator.kubevirt.io: Either Name or InferFromVolume should be provided within the preference matcher',
+      );
+      expect(await refusal({ instancetype: { name: 'x', kind: 'Flavor' } })).toBe(
+        'virtualmachine-validator.kubevirt.io: Failure to find instancetype: got unexpected kind in InstancetypeMatcher: Flavor',
+      );
+      expect(await refusal({ instancetype: { name: 'x', revisionName: 'r' } })).toContain(
+        'controllerrevisions.apps "r" not found',
+      );
+      const apiVersion = 'instancetype.kubevirt.io/v1beta1';
+      const metadata = { name: 'x' };
+      const kinds = `/apis/${apiVersion}/virtualmachinecluster`;
+      const type = { kind: 'VirtualMachineClusterInstancetype', spec: { cpu: { guest: 3 }, memory: {} } };
+      await post(`${kinds}instancetypes`, { apiVersion, metadata, ...type });
+      const spread = { preferredCPUTopology: 'spread', spreadOptions: { across: 'CoresThreads' } };
+      const wishes = { kind: 'VirtualMachineClusterPreference', spec: { cpu: spread } };
+      await post(`${kinds}preferences`, { apiVersion, metadata, ...wishes });
+      expect(await refusal({ instancetype: metadata, preference: metadata })).toBe(
+        'virtualmachine-validator.kubevirt.io: 3 vCPUs provided by the instance type are not divisible by the number of threads per core 2',
+      );
+    }));
+
   it('follows run strategies when the guest ends by itself', () =>
     withKube({ scenario }, async ({ get, post, put }, simulator) => {
       const after = async (runStrategy: string, phase: 'Succeeded' | 'Failed') => {

@@ -111,7 +111,7 @@ export async function guardStep<T>(session: Session, guarded: GuardedStep<T>): P
     if (journalFailure) throw journalFailure;
     return { ok: false, error: stopReason(signal, error), note, abandoned };
   } finally {
-    ended.abort();
+    ended.abort('ended');
     deadline.release();
   }
 }

@@ -7,17 +7,20 @@ import type { Say } from './say.ts';
  */
 const housekeeping: Readonly<Record<string, RegExp>> = {
   kubevirt:
-    /^(kind|namespace|dataVolumes|memoryField|nodes|resources|hostDevices|vgpuConfig|vgpuManager)\b|^patch\.(metadata\.namespace|spec\.running|spec\.runStrategy)$/,
+    /^(kind|namespace|dataVolumes|memoryField|nodes|resources|hostDevices|vgpuConfig|vgpuManager)\b|^patch\.(metadata\.namespace|spec\.running|spec\.runStrategy|spec\.template\.metadata)$|^patch\.spec\.(instancetype|preference)\b/,
   openstack:
     /^(flavor\.(name|description|public)|pciInPlacement|limits|gpus|server\.(OS-DCF:diskConfig|hostname))\b/,
   proxmox:
     /^(node|vmid|storage|snippets|bridge|raw|start|acceptIommuGroup|tags$|hostpci\.[^.]+\.(index|host|mapping|pcie)|options\.(boot|bootdisk|scsihw|tablet|meta|tags|((ide|sata|scsi|virtio|efidisk|tpmstate)\d+)))\b/,
 };
 
+/** Settings that say where neutral values came from: the values go along, so there is nothing to tell. */
+const sources: Readonly<Record<string, RegExp>> = { kubevirt: /^given\b/ };
+
 /** Names every setting that only the source platform knows: its housekeeping in one remark, losses by their first key. */
 export function leaveOptions(from: string, options: Readonly<Record<string, unknown>>, say: Say): void {
   const root = `spec.providerOptions.${from}`;
-  const all = [...leaves(options, '')];
+  const all = [...leaves(options, '')].filter(([path]) => !sources[from]?.test(path));
   const isKept = (path: string) => housekeeping[from]?.test(path) ?? false;
   const kept = all.filter(([path]) => isKept(path));
   if (kept.length > 0) {

@@ -12,7 +12,10 @@ const served = {
   namespaced: true,
 };
 
+/** Path of a subresource of a VM: `.../virtualmachines/train-1/expand-spec`. */
+export const vmSubresource = (ref: ObjectRef, name: string) => `${pathOf(served, ref)}/${name}`;
+
 /** Path of the order, which virt-api serves through the aggregation layer (kubevirt v1.9.0, pkg/virt-api). */
 export function powerPath(ref: ObjectRef, action: PowerAction): string {
-  return `${pathOf(served, ref)}/${action}`;
+  return vmSubresource(ref, action);
 }

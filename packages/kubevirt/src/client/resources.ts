@@ -29,6 +29,25 @@ export const resources = {
   kubeVirts: define('kubevirt.io/v1/kubevirts', 'KubeVirt'),
   virtualMachines: define('kubevirt.io/v1/virtualmachines', 'VirtualMachine'),
   instances: define('kubevirt.io/v1/virtualmachineinstances', 'VirtualMachineInstance'),
+  instancetypes: define(
+    'instancetype.kubevirt.io/v1beta1/virtualmachineinstancetypes',
+    'VirtualMachineInstancetype',
+  ),
+  clusterInstancetypes: define(
+    'instancetype.kubevirt.io/v1beta1/virtualmachineclusterinstancetypes',
+    'VirtualMachineClusterInstancetype',
+    false,
+  ),
+  preferences: define(
+    'instancetype.kubevirt.io/v1beta1/virtualmachinepreferences',
+    'VirtualMachinePreference',
+  ),
+  clusterPreferences: define(
+    'instancetype.kubevirt.io/v1beta1/virtualmachineclusterpreferences',
+    'VirtualMachineClusterPreference',
+    false,
+  ),
+  controllerRevisions: define('apps/v1/controllerrevisions', 'ControllerRevision'),
   hyperConvergeds: define('hco.kubevirt.io/v1beta1/hyperconvergeds', 'HyperConverged'),
   clusterPolicies: define('nvidia.com/v1/clusterpolicies', 'ClusterPolicy', false),
   dataVolumes: define('cdi.kubevirt.io/v1beta1/datavolumes', 'DataVolume'),

@@ -28,6 +28,7 @@ export const platformClusterRole: Manifest = clusterRole('vmgpu-platform', [
   ['hco.kubevirt.io', 'hyperconvergeds', 'get list update'],
   ['nvidia.com', 'clusterpolicies', 'get list patch'],
   ['kubevirt.io', 'virtualmachines virtualmachineinstances', 'get'],
+  ['subresources.kubevirt.io', 'virtualmachines/expand-spec', 'get'],
 ]);
 
 /**
@@ -42,6 +43,7 @@ export const tenantClusterRole: Manifest = clusterRole('vmgpu-tenant', [
     'virtualmachines/start virtualmachines/stop virtualmachines/restart',
     'update',
   ],
+  ['subresources.kubevirt.io', 'virtualmachines/expand-spec', 'get'],
   ['kubevirt.io', 'kubevirts', 'list'],
   ['', 'secrets', 'get create patch delete'],
   ['cdi.kubevirt.io', 'datavolumes', 'get create delete'],

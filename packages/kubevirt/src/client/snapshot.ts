@@ -17,10 +17,12 @@ import {
   newestKnownVersion,
   type SnapshotGap,
 } from '../translate/snapshot.ts';
+import { readBeside } from './instancetype.ts';
 import { type Allocated, readAllocated, readNodes } from './nodes.ts';
 import type { KubePort, ObjectRef } from './port.ts';
 import { inVersion, type KubeResource, resources } from './resources.ts';
 import { isNotFound } from './status.ts';
+import { tidy } from './tidy.ts';
 
 export interface ReaderSettings {
   readonly port: KubePort;
@@ -64,6 +66,7 @@ export async function readCluster(
   ]);
   const [cr] = crs ?? [];
   const version = await kubeVirtVersion(reader, cr);
+  const instancetypes = await readInstancetypes(reader, virtualMachines);
   const provider =
     settings.provider ?? providerOf({ served, policy, classes: classes ?? [], cr, nodes: nodes ?? [] });
   const operatorVersion = await gpuOperatorVersion(reader, policy, platform);
@@ -83,6 +86,7 @@ export async function readCluster(
       operatorVersion,
       nodes,
       virtualMachines,
+      instancetypes,
       storageClasses: storage?.map(({ metadata }) => metadata?.name ?? ''),
       serverVersion: textAt(server, 'gitVersion'),
       gaps: reader.gaps.length > 0 ? [...reader.gaps].sort((a, b) => (a.what < b.what ? -1 : 1)) : undefined,
@@ -178,16 +182,20 @@ async function readVm(
   return [];
 }
 
+/** What the VM names; undefined when it names nothing. What cannot be had is a gap. */
+async function readInstancetypes(reader: Reader, vms: readonly Manifest[] | undefined) {
+  const [vm] = vms ?? [];
+  if (vm === undefined) return undefined;
+  const what = `instance type of VM ${vm.metadata?.namespace}/${vm.metadata?.name}`;
+  const read = await reader.attempt(what, () => readBeside(reader.port, vm, reader.options));
+  reader.gaps.push(...(read?.unread ?? []));
+  return read && read.documents.length > 0 ? read.documents : undefined;
+}
+
 /** `namespace/name` is understood, too. */
 export function vmRef({ name, in: namespace }: VmRef, fallback: string): Required<ObjectRef> {
   const [short = name, own] = name.split('/').reverse();
   return { name: short, namespace: namespace ?? own ?? fallback };
-}
-
-/** Without the server's bookkeeping, which is often longer than the object. */
-export function tidy(object: Manifest): Manifest {
-  const { managedFields: _managed, ...metadata } = object.metadata ?? {};
-  return { ...object, metadata };
 }
 
 /** The CR says it; where nobody may read that, the API of KubeVirt's own subresources does, to everybody. */

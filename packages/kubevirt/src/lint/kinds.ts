@@ -7,6 +7,10 @@ const known = new Set([
   'VirtualMachineInstance',
   'HyperConverged',
   'ClusterPolicy',
+  'VirtualMachineInstancetype',
+  'VirtualMachineClusterInstancetype',
+  'VirtualMachinePreference',
+  'VirtualMachineClusterPreference',
 ]);
 
 /**

@@ -11,6 +11,7 @@ import type { Manifest } from '../translate/manifest.ts';
 import { newestKnownVersion } from '../translate/snapshot.ts';
 import { allowList, configKeys, featureGates } from './config-rules.ts';
 import { createDocument, type YamlDocument } from './document.ts';
+import { instancetypeConflict } from './instancetype-rules.ts';
 import { recogniseManifest } from './kinds.ts';
 import { embeddedConfig, nodeLabels, operatorSettings, vgpuConfig } from './operator-rules.ts';
 import { proseFindings } from './prose.ts';
@@ -24,6 +25,7 @@ const rules: readonly Rule[] = [
   misplacedKeys,
   deviceEntries,
   vmSettings,
+  instancetypeConflict,
   resourceClaims,
   volumeNames,
   cloudInitSecrets,

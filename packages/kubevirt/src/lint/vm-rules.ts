@@ -8,8 +8,12 @@ import { itemsUnder, type Path, valuesUnder } from './walk.ts';
 const isVm = (kind: unknown) => kind === 'VirtualMachine' || kind === 'VirtualMachineInstance';
 const gpuKeys = ['name', 'deviceName', 'tag', 'virtualGPUOptions', 'claimName', 'requestName'];
 
+const isInstancetype = (kind: unknown) =>
+  kind === 'VirtualMachineInstancetype' || kind === 'VirtualMachineClusterInstancetype';
+
+/** Devices of a VM, and of an instance type, which gives them to VMs. */
 export const deviceEntries: Rule = (document, manifest, context) => {
-  if (!isVm(manifest.kind)) return [];
+  if (!isVm(manifest.kind) && !isInstancetype(manifest.kind)) return [];
   const seen = new Set<string>();
   const entries = itemsUnder(document.value, ['gpus', 'hostDevices']);
   return entries.flatMap(({ item, path, list }): RuleFinding[] => {

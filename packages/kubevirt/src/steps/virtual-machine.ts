@@ -10,7 +10,7 @@ import { stateOf } from './vm-state.ts';
 
 /**
  * A VirtualMachine or VirtualMachineInstance: made, changed or taken away, then followed until it runs, if it is to run.
- * All checks of the server come first, as a dry run.
+ * The server checks a write before it keeps anything, so no dry run comes first.
  */
 export const virtualMachineStep: StepHandler = {
   async run(step, tools) {
@@ -56,16 +56,13 @@ function write(step: Step, subject: Subject, tools: StepTools) {
     if (now && contains(now, wish)) return { status: 'unchanged', now } as const;
     refuseStale(step, now);
     if (now === null) {
-      const object = withoutNulls(wish);
-      await port.create(subject.resource, object, { signal, dryRun: true, onWarning });
       await context.note({ before: null });
-      const made = await port.create(subject.resource, object, { signal });
+      const made = await port.create(subject.resource, withoutNulls(wish), { signal, onWarning });
       return { status: 'created', before: null, now: made } as const;
     }
     const patch = { type: 'merge', body: atVersion(wish, now) } as const;
-    await port.patch(subject.resource, subject.ref, patch, { signal, dryRun: true, onWarning });
     await context.note({ before: managed(now) });
-    const made = await port.patch(subject.resource, subject.ref, patch, { signal });
+    const made = await port.patch(subject.resource, subject.ref, patch, { signal, onWarning });
     return { status: 'updated', before: managed(now), now: made } as const;
   });
 }

@@ -59,6 +59,12 @@ const badStates: Readonly<Record<string, Sign>> = {
   CrashLoopBackOff: { code: 'host-not-ready', hint: 'see the log of its virt-launcher pod' },
 };
 
+/** The scheduler gives up a pod for an error of its own when a selector fails (kube-scheduler v1.36, DynamicResources). */
+const badClaim: Sign = {
+  code: 'refused',
+  hint: 'see the CEL selectors of its resource claims and of their device class',
+};
+
 /** What the launcher and virt-handler say when a device cannot be given, and what it means (kubevirt and QEMU texts). */
 const launcherTexts: readonly (readonly [RegExp, string])[] = [
   [
@@ -85,9 +91,11 @@ export function troubleOf(vm: Manifest): VmgpuError | undefined {
   if (said) return failed(vm, String(said.message), textAt(said, 'reason'));
   const state = stateOf(vm) ?? '';
   const scheduled = condition(vm, 'PodScheduled');
-  const unschedulable = scheduled?.status === 'False' && scheduled.reason === 'Unschedulable';
+  const refused = scheduled?.status === 'False' ? scheduled : undefined;
+  if (refused?.reason === 'SchedulerError') return trouble(vm, badClaim, String(refused.message));
+  const unschedulable = refused?.reason === 'Unschedulable';
   const sign = badStates[state] ?? (unschedulable ? badStates.ErrorUnschedulable : undefined);
-  if (sign) return trouble(vm, sign, unschedulable ? String(scheduled.message) : state);
+  if (sign) return trouble(vm, sign, unschedulable ? String(refused.message) : state);
   if (state === 'Failed')
     return trouble(vm, { code: 'host-not-ready', hint: 'see the log of its virt-launcher pod' }, state);
   return undefined;

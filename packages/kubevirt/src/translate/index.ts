@@ -13,6 +13,7 @@ export const kubevirtTranslator: Translator<KubeVirtSnapshot, unknown> = {
   toIntent,
 };
 
+export { isCompanion, isExpandedTwin } from './expand.ts';
 export type { Manifest } from './manifest.ts';
 export { mergeKubeVirt } from './merge.ts';
 export { pluginDeviceName, pluginVgpuName, resourceNameProblem } from './names.ts';

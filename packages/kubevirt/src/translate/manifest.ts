@@ -56,6 +56,12 @@ export function nest(value: unknown, ...path: readonly string[]): Json {
   return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Json;
 }
 
+/** The value with `item` at a path of keys; objects that are missing on the way are made. */
+export function setAt(value: unknown, [key = '', ...rest]: readonly string[], item: unknown): Json {
+  const object = isObject(value) ? value : {};
+  return { ...object, [key]: rest.length === 0 ? item : setAt(object[key], rest, item) };
+}
+
 /** A deep copy without nulls: Kubernetes reads a null field as one that is not set. */
 export function withoutNulls<T>(value: T): T {
   if (Array.isArray(value)) return value.map(withoutNulls) as T;

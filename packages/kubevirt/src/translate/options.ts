@@ -13,6 +13,8 @@ import {
   text,
 } from '@vmgpu/core/schema';
 
+const given = optional(exactShape({ value: anything(), own: optional(anything()) }));
+
 const schema = exactShape({
   /** What to make of the intent; `VirtualMachine` when not given. */
   kind: optional(choice('VirtualMachine', 'VirtualMachineInstance')),
@@ -29,6 +31,23 @@ const schema = exactShape({
   memoryField: optional(choice('guest', 'requests')),
   /** Take a VM that no node has room for now: it is made and starts by itself once devices are free. */
   acceptWaiting: optional(boolean()),
+  /**
+   * Fields that the VM's instance type and preference give, as they were read (`value`), and what the VM says of them itself
+   * (`own`). They are left to the instance type as long as they stay as they were read.
+   */
+  given: optional(
+    exactShape({
+      guestOs: given,
+      cpu: given,
+      memory: given,
+      hugepages: given,
+      machine: given,
+      firmware: given,
+      numa: given,
+      hideHypervisor: given,
+      gpus: given,
+    }),
+  ),
   /** Nodes to label for the NVIDIA GPU Operator. */
   nodes: optional(list(text())),
   /** vgpu-device-manager: the configuration to make or to name. */

@@ -1,7 +1,7 @@
 import type { Diagnostic } from '@vmgpu/core';
 import { createReport, type Report } from './diagnostics.ts';
 import { findMisplaced, type Misplaced } from './levels.ts';
-import { at, isObject, type Json, textAt } from './manifest.ts';
+import { at, isObject, type Json, setAt, textAt } from './manifest.ts';
 
 export interface Repaired {
   readonly manifest: unknown;
@@ -61,11 +61,6 @@ function joinLists(first: readonly unknown[], second: readonly unknown[]): reado
 function removeAt(value: unknown, [key = '', ...rest]: readonly string[]): Json {
   const { [key]: item, ...others } = isObject(value) ? value : {};
   return rest.length === 0 ? others : { ...(value as Json), [key]: removeAt(item, rest) };
-}
-
-function setAt(value: unknown, [key = '', ...rest]: readonly string[], item: unknown): Json {
-  const object = isObject(value) ? value : {};
-  return { ...object, [key]: rest.length === 0 ? item : setAt(object[key], rest, item) };
 }
 
 /** Repairs inside `deviceName` and `resourceName`, wherever they stand. */

@@ -64,6 +64,8 @@ export interface KubeVirtSnapshot {
   readonly nodes?: readonly KubeVirtNode[];
   /** VMs and VMIs that plans may be about. */
   readonly virtualMachines?: readonly Manifest[];
+  /** What these VMs name: instance types, preferences, their ControllerRevisions; or such a VM as virt-api expands it. */
+  readonly instancetypes?: readonly Manifest[];
   readonly storageClasses?: readonly string[];
   /** Release of the API server: `v1.36.2`. */
   readonly serverVersion?: string;
@@ -128,6 +130,7 @@ const snapshotSchema = shape({
     ),
   ),
   virtualMachines: optional(list(manifest)),
+  instancetypes: optional(list(manifest)),
   storageClasses: optional(list(text())),
   serverVersion: optional(text()),
   gaps: optional(list(shape({ what: text(), why: text() }))),

@@ -2,31 +2,24 @@ import {
   apiVersion,
   badInput,
   deepFreeze,
+  type GpuRequest,
   type GpuVm,
   type GpuVmSpec,
   type Reading,
   type ReadOptions,
   sameJson,
 } from '@vmgpu/core';
-import { check, dictionary, optional, shape, text } from '@vmgpu/core/schema';
 import { createReport, type Report } from './diagnostics.ts';
 import { readDisk } from './disks.ts';
-import {
-  at,
-  compact,
-  dnsLabel,
-  isObject,
-  type Json,
-  listAt,
-  type Manifest,
-  objectAt,
-  textAt,
-  withoutNulls,
-} from './manifest.ts';
+import { expandVm } from './expand.ts';
+import { givenOf, reportExpansion, valuesOf } from './given.ts';
+import type { Template } from './instancetype.ts';
+import { at, compact, dnsLabel, type Json, listAt, type Manifest, objectAt, textAt } from './manifest.ts';
+import { isVmKind, openList, wishes } from './native.ts';
 import type { KubeVirtOptions } from './options.ts';
 import { diff } from './patch.ts';
 import { type PermittedDevice, permittedDevices } from './permitted.ts';
-import { readGpus } from './read-gpus.ts';
+import { type ReadGpus, readGpus } from './read-gpus.ts';
 import { readVmi } from './read-vmi.ts';
 import { repairManifest } from './repair.ts';
 import { configObject, type KubeVirtSnapshot } from './snapshot.ts';
@@ -35,16 +28,18 @@ import { buildVm, cloudInitDisk, guestOsAnnotation } from './vm.ts';
 /**
  * A VirtualMachine or VirtualMachineInstance in neutral words. What those cannot say travels in
  * `providerOptions.kubevirt.patch`, so that planning the intent gives the same VM. Wrongly placed keys are put right first
- * (`repaired`). Status and what the API server writes itself are no wishes and are left out. Throws `bad-input` when the
- * document is neither kind.
+ * (`repaired`). Status and what the API server writes itself are no wishes and are left out. What an instance type and a
+ * preference give is read from the objects beside the VM, in a `List` with it or in the snapshot. Throws `bad-input` when
+ * the document is neither kind.
  */
 export function toIntent(native: unknown, snapshot?: KubeVirtSnapshot, options: ReadOptions = {}): Reading {
   const { diagnostics, report } = createReport();
-  const repaired = repairManifest(native);
+  const { vm, beside } = openList(native);
+  const repaired = repairManifest(vm);
   diagnostics.push(...repaired.diagnostics);
   const manifest = wishes(repaired.manifest);
   const { kind } = manifest;
-  if (kind !== 'VirtualMachine' && kind !== 'VirtualMachineInstance') {
+  if (!isVmKind(kind)) {
     throw badInput('not a KubeVirt VM', {
       found: String(kind ?? 'no kind'),
       expected: 'VirtualMachine or VirtualMachineInstance',
@@ -52,7 +47,11 @@ export function toIntent(native: unknown, snapshot?: KubeVirtSnapshot, options: 
     });
   }
   const isVm = kind === 'VirtualMachine';
-  const vmi = isVm ? objectAt(manifest, 'spec', 'template', 'spec') : objectAt(manifest, 'spec');
+  const template = isVm ? objectAt(manifest, 'spec', 'template') : (manifest as Template);
+  const stored = { ...manifest, status: at(repaired.manifest, 'status') };
+  const expansion = expandVm(stored, [...beside, ...(snapshot?.instancetypes ?? [])]);
+  const whole = expansion?.template ?? template;
+  const vmi = objectAt(whole, 'spec');
   const path = isVm ? 'spec.template.spec' : 'spec';
   const permitted: readonly PermittedDevice[] =
     snapshot === undefined ? [] : permittedDevices(configObject(snapshot).existing);
@@ -63,87 +62,75 @@ export function toIntent(native: unknown, snapshot?: KubeVirtSnapshot, options: 
     report,
   );
   const namespace = manifest.metadata?.namespace ?? snapshot?.namespace ?? 'default';
-  const neutral = readVmi(vmi, listAt(manifest, 'spec', 'dataVolumeTemplates'), namespace);
-  const name = intentName(manifest, report);
-  const annotation = textAt(
-    isVm ? objectAt(manifest, 'spec', 'template') : manifest,
-    'metadata',
-    'annotations',
-    guestOsAnnotation,
+  const neutral = readVmi(
+    objectAt(template, 'spec'),
+    listAt(manifest, 'spec', 'dataVolumeTemplates'),
+    namespace,
   );
+  const name = intentName(manifest, report);
   const labels = objectAt(manifest, 'metadata', 'labels') as Readonly<Record<string, string>>;
-  const base: GpuVm = {
-    apiVersion,
-    kind: 'GpuVm',
-    metadata: compact({ name, labels: Object.keys(labels).length > 0 ? labels : undefined }),
-    spec: compact({
-      guestOs: annotation === undefined ? undefined : /^win/i.test(annotation) ? 'windows' : 'linux',
-      ...neutral.spec,
-      gpus: gpus.requests.length > 0 ? gpus.requests : undefined,
-    }) as GpuVmSpec,
-  };
+  const ownSpec = compact({
+    guestOs: guestOs(template),
+    ...neutral.spec,
+    gpus: filled(ownGpus(gpus, template, vmi)),
+  }) as GpuVmSpec;
+  const wholeSpec = compact({
+    guestOs: guestOs(whole),
+    ...readVmi(vmi, [], namespace).spec,
+    gpus: filled(gpus.requests),
+  }) as GpuVmSpec;
+  const given = givenOf(wholeSpec, ownSpec);
   const own: KubeVirtOptions = compact({
     kind: isVm ? undefined : kind,
     namespace: manifest.metadata?.namespace,
     ...gpus.options,
     dataVolumes: dataVolumeNames(neutral.dataVolumes, name),
     memoryField: neutral.memoryField,
+    given,
   }) as KubeVirtOptions;
-  const placed = gpus.requests.map((request) => ({ request, path: '', ...gpus.places[request.name] }));
+  const base: GpuVm = {
+    apiVersion,
+    kind: 'GpuVm',
+    metadata: compact({ name, labels: Object.keys(labels).length > 0 ? labels : undefined }),
+    spec: ownSpec,
+  };
+  const placed = (ownSpec.gpus ?? []).map((request) => ({ request, path: '', ...gpus.places[request.name] }));
   const again = buildVm(base, own, placed, { namespace, resourceClaims: [] }, () => {}).manifest;
   const wanted = manifest.metadata?.namespace === undefined ? withNamespace(manifest, namespace) : manifest;
   const patch = diff(again, wanted);
+  reportExpansion(expansion, given, report);
   reportLeftovers(vmi, path, report);
   const provider = patch === undefined ? own : { ...own, patch };
-  const intent: GpuVm =
-    Object.keys(provider).length > 0
-      ? { ...base, spec: { ...base.spec, providerOptions: { kubevirt: provider as Json } } }
-      : base;
+  const neutralSpec = { ...ownSpec, ...valuesOf(given) };
+  const intent: GpuVm = {
+    ...base,
+    spec:
+      Object.keys(provider).length > 0
+        ? { ...neutralSpec, providerOptions: { kubevirt: provider as Json } }
+        : neutralSpec,
+  };
   return deepFreeze({ intent: structuredClone(intent), diagnostics });
 }
 
-function withNamespace(manifest: Manifest, namespace: string): Manifest {
-  return { ...manifest, metadata: { ...manifest.metadata, namespace } };
+function guestOs(template: Template): GpuVmSpec['guestOs'] {
+  const annotation = textAt(template, 'metadata', 'annotations', guestOsAnnotation);
+  if (annotation === undefined) return undefined;
+  return /^win/i.test(annotation) ? 'windows' : 'linux';
 }
 
-/** Fields of metadata that the API server or a tool writes about the object, not wishes of its owner. */
-const serverMetadata = [
-  'uid',
-  'resourceVersion',
-  'generation',
-  'creationTimestamp',
-  'managedFields',
-  'selfLink',
-];
-const serverAnnotations = [
-  'kubectl.kubernetes.io/last-applied-configuration',
-  'kubevirt.io/latest-observed-api-version',
-  'kubevirt.io/storage-observed-api-version',
-];
+/** GPUs that the VM lists itself. KubeVirt takes each of the two lists from the VM or from the instance type, never both. */
+function ownGpus({ requests, options }: ReadGpus, template: Template, whole: Json): readonly GpuRequest[] {
+  const isGiven = (list: string) =>
+    listAt(whole, 'domain', 'devices', list).length > 0 &&
+    listAt(template, 'spec', 'domain', 'devices', list).length === 0;
+  const given = { gpus: isGiven('gpus'), hostDevices: isGiven('hostDevices') };
+  return requests.filter(({ name }) => !given[options.hostDevices?.includes(name) ? 'hostDevices' : 'gpus']);
+}
 
-const metadataShape = shape({
-  metadata: optional(
-    shape({
-      name: optional(text()),
-      namespace: optional(text()),
-      labels: optional(dictionary(text())),
-      annotations: optional(dictionary(text())),
-    }),
-  ),
-});
+const filled = <T>(list: readonly T[]) => (list.length > 0 ? list : undefined);
 
-function wishes(native: unknown): Manifest {
-  if (!isObject(native)) throw badInput('not a KubeVirt VM', { expected: 'one Kubernetes object' });
-  const { status: _, ...manifest } = withoutNulls(native) as Manifest;
-  check(metadataShape, manifest, 'not a KubeVirt VM');
-  const metadata: Record<string, unknown> = { ...manifest.metadata };
-  for (const key of serverMetadata) delete metadata[key];
-  if (isObject(metadata.annotations)) {
-    const kept = Object.entries(metadata.annotations).filter(([key]) => !serverAnnotations.includes(key));
-    if (kept.length > 0) metadata.annotations = Object.fromEntries(kept);
-    else delete metadata.annotations;
-  }
-  return { ...manifest, metadata };
+function withNamespace(manifest: Manifest, namespace: string): Manifest {
+  return { ...manifest, metadata: { ...manifest.metadata, namespace } };
 }
 
 function intentName(manifest: Manifest, report: Report): string {

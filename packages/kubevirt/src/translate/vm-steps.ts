@@ -3,7 +3,9 @@ import { attach, findVm } from './attachment.ts';
 import { checkVm } from './checks.ts';
 import type { Report } from './diagnostics.ts';
 import { buildClaim, type DraClaim } from './dra.ts';
+import { withoutGiven } from './given.ts';
 import type { PlacedGpu } from './gpus.ts';
+import { checkAttachment, checkInstancetype, withoutInstancetype } from './instancetype-checks.ts';
 import type { Manifest } from './manifest.ts';
 import { sameFields } from './merge.ts';
 import type { KubeVirtOptions } from './options.ts';
@@ -25,16 +27,18 @@ export function vmSteps(
   const [reference, ownNamespace] = (wanted ?? intent.metadata.name).split('/').reverse();
   const name = existing?.metadata?.name ?? reference ?? intent.metadata.name;
   const namespace = existing?.metadata?.namespace ?? ownNamespace ?? own.namespace ?? snapshot.namespace;
+  const said = withoutGiven({ ...intent, metadata: { ...intent.metadata, name } }, own, report);
+  const listed = resolved.filter(({ request }) => said.spec.gpus?.some((gpu) => gpu.name === request.name));
   const claims = new Map<ResolvedGpu, DraClaim>(
     snapshot.provider === 'dra'
-      ? resolved.flatMap((gpu) =>
+      ? listed.flatMap((gpu) =>
           own.claims?.[gpu.request.name] || gpu.request.mode === 'vgpu'
             ? []
             : [[gpu, buildClaim(gpu, name, namespace)]],
         )
       : [],
   );
-  const placed = resolved.map((gpu): PlacedGpu => {
+  const placed = listed.map((gpu): PlacedGpu => {
     const claim = own.claims?.[gpu.request.name];
     return { ...gpu, ...claimOf(claim === undefined ? claims.get(gpu)?.claims : [claim]) };
   });
@@ -45,6 +49,7 @@ export function vmSteps(
   const base = { scope: 'vm', reversible: true } as const;
   if (wanted !== undefined && isAttachment(intent)) {
     const change = attach(existing, { name, namespace, kind: own.kind, entries }, placed, own, report);
+    checkAttachment(existing, change, snapshot, report);
     return [
       ...objects.map(objectStep),
       {
@@ -63,12 +68,13 @@ export function vmSteps(
       },
     ];
   }
-  const named: GpuVm = { ...intent, metadata: { ...intent.metadata, name } };
-  const built = buildVm(named, own, placed, { namespace, resourceClaims: entries }, report);
+  const built = buildVm(said, own, placed, { namespace, resourceClaims: entries }, report);
   checkVm(intent, built.manifest, resolved, snapshot, report);
+  checkInstancetype(intent, built.manifest, snapshot, report);
   objects.push(...(built.secret ? [built.secret] : []), ...built.dataVolumes);
   const { kind = 'VirtualMachine', metadata } = built.manifest;
   const present = existing ?? sameNamed(snapshot, built.manifest);
+  const after = withoutInstancetype(built.manifest, present, snapshot, report);
   return [
     ...objects.map(objectStep),
     {
@@ -76,10 +82,10 @@ export function vmSteps(
       id: `vm/${metadata?.namespace ?? namespace}/${metadata?.name ?? name}`,
       kind: vmKind,
       target: { type: kind, name: metadata?.name ?? name, in: metadata?.namespace ?? namespace },
-      ...(present === undefined ? {} : { before: present && sameFields(present, built.manifest) }),
-      after: built.manifest,
+      ...(present === undefined ? {} : { before: present && sameFields(present, after) }),
+      after,
       risk: present ? 'vm-restart' : 'none',
-      summary: `${present ? 'update' : 'create'} ${kind} ${namespace}/${name}${placed.length > 0 ? ` with ${listGpus(placed)}` : ''}`,
+      summary: `${present ? 'update' : 'create'} ${kind} ${namespace}/${name}${resolved.length > 0 ? ` with ${listGpus(resolved)}` : ''}`,
       needs: ['config', ...objects.map(objectId)],
     },
   ];
@@ -117,7 +123,7 @@ function objectStep(object: Manifest): Step {
   };
 }
 
-function listGpus(placed: readonly PlacedGpu[]): string {
+function listGpus(placed: readonly Pick<PlacedGpu, 'request' | 'resource'>[]): string {
   return placed
     .map(
       ({ request, resource }) =>

@@ -8,6 +8,8 @@ export interface LiveCluster {
   readonly kubeconfig: Kubeconfig;
   /** A node that may be labelled for the GPU Operator; none on a cluster of somebody else unless it is named. */
   readonly node: string | undefined;
+  /** A KubeVirt object may be made where there is none. */
+  readonly mayMake: boolean;
   /** PCI id of the GPU in it. */
   readonly device: string;
   /** Two-writer races to run on the KubeVirt object. */
@@ -28,6 +30,7 @@ export async function liveCluster(): Promise<LiveCluster> {
       name: path,
       kubeconfig: { path },
       node,
+      mayMake: process.env.VMGPU_LIVE_MAKE_KUBEVIRT === '1',
       device,
       races: 20,
       patience: 10 * 60_000,
@@ -40,6 +43,7 @@ export async function liveCluster(): Promise<LiveCluster> {
     name: 'the simulator',
     kubeconfig: { content },
     node: 'gpu-1',
+    mayMake: false,
     device,
     races: 100,
     patience: 20_000,

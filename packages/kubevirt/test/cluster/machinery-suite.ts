@@ -156,6 +156,40 @@ export function describeMachinery(open: () => Promise<Machinery>): void {
       (error: unknown) => error,
     )) as { code: string; message: string; details: Record<string, unknown> };
 
+  describe('an instance type', () => {
+    it('is read beside the VM that names it, whoever expands it', async () => {
+      const kind = 'VirtualMachineInstancetype';
+      const type = {
+        apiVersion: 'instancetype.kubevirt.io/v1beta1',
+        kind,
+        metadata: { name: 'gpu.large', namespace },
+        spec: {
+          cpu: { guest: 4, dedicatedCPUPlacement: true },
+          memory: { guest: '8Gi', hugepages: { pageSize: '1Gi' } },
+          gpus: [{ name: 'gpu0', deviceName: 'nvidia.com/GA102GL_A10' }],
+        },
+      } as Manifest;
+      const template = { spec: { domain: { devices: {} } } };
+      const spec = { runStrategy: 'Halted', instancetype: { kind, name: 'gpu.large' }, template };
+      await port.create(kubeResources.instancetypes, type);
+      try {
+        await port.create(kubeResources.virtualMachines, { ...machine('named'), spec });
+        const described = await createKubeVirt({ port, namespace }).describe({ name: 'named' });
+        const { intent: read } = kubevirtTranslator.toIntent(described);
+        expect(read.spec).toMatchObject({
+          cpu: { cores: 4, sockets: 4, dedicated: true },
+          memory: '8GiB',
+          hugepages: '1GiB',
+          gpus: [{ name: 'gpu0' }],
+        });
+      } finally {
+        // First the VM: where webhooks look, it cannot be changed any more without its instance type.
+        await port.delete(kubeResources.virtualMachines, { name: 'named', namespace });
+        await port.delete(kubeResources.instancetypes, { name: 'gpu.large', namespace });
+      }
+    });
+  });
+
   describe('fields', () => {
     const wrong = () => machine('strict', { gpus: [{ name: 'x' }] }, { gpus: [] });
     const unknown = 'unknown field "spec.template.spec.domain.gpus", unknown field "spec.template.spec.gpus"';

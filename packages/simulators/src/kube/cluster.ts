@@ -23,6 +23,7 @@ export const ids = {
   deviceClasses: 'deviceclasses.resource.k8s.io',
   resourceSlices: 'resourceslices.resource.k8s.io',
   resourceClaims: 'resourceclaims.resource.k8s.io',
+  controllerRevisions: 'controllerrevisions.apps',
   claimTemplates: 'resourceclaimtemplates.resource.k8s.io',
 } as const;
 

@@ -26,3 +26,10 @@ export function quantity(value: unknown): number {
 }
 
 export const mebi = 2 ** 20;
+
+/** Whole bytes as Kubernetes writes them: with the largest unit that leaves no fraction. */
+export function quantityText(bytes: number, binary: boolean): string {
+  const units = binary ? ['Ti', 'Gi', 'Mi', 'Ki'] : ['T', 'G', 'M', 'k'];
+  const unit = units.find((one) => bytes > 0 && bytes % (factors[one] as number) === 0) ?? '';
+  return `${bytes / (factors[unit] as number)}${unit}`;
+}

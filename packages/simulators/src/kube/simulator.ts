@@ -1,5 +1,6 @@
 import { createAdmission } from './admission/index.ts';
 import { apiVersionOf, toVersion } from './api/convert.ts';
+import { expandSpec } from './api/expand-spec.ts';
 import { createAuthenticate } from './api/identity.ts';
 import { createAuthorizer } from './api/rbac.ts';
 import { createRemovals } from './api/removals.ts';
@@ -137,6 +138,7 @@ export async function startKube(options: KubeOptions = {}): Promise<KubeSimulato
   const requests = createLog();
   let forbiddenUntil = 0;
   let forbiddenRequests = 0;
+  const orders = createSubresource(cluster);
   const handler = createHandler({
     cluster,
     writes: { ...createWrites(cluster, admission), ...createRemovals(cluster, admission) },
@@ -146,7 +148,10 @@ export async function startKube(options: KubeOptions = {}): Promise<KubeSimulato
     log: requests,
     kubevirtVersion,
     serverVersion: options.serverVersion ?? 'v1.36.2',
-    subresource: createSubresource(cluster),
+    subresource: (request, body) =>
+      request.path.subresource === 'expand-spec'
+        ? { code: 200, body: expandSpec(cluster, request) }
+        : orders(request, body),
     isWarmingUp() {
       if (forbiddenRequests > 0) {
         forbiddenRequests -= 1;

@@ -4,10 +4,11 @@ import { type Cluster, ids } from '../cluster.ts';
 import { clone, equal } from '../json.ts';
 import type { KubeVirtConfiguration } from '../scenario.ts';
 import type { Dict, KubeObject } from '../types.ts';
-import { instanceOf } from './instancetype.ts';
+import { selectorCauses } from './claims.ts';
+import { findNamed, instanceOf, matcherCauses } from './instancetype.ts';
 import { kubevirtCauses, kubevirtWarnings } from './kubevirt-cr.ts';
 import { instanceCauses, machineCauses } from './machine.ts';
-import { fillDefaults } from './mutate.ts';
+import { fillDefaults, fillPreferred } from './mutate.ts';
 import { podCauses } from './pod.ts';
 
 export interface Review {
@@ -44,6 +45,9 @@ function defaultArchitecture(cluster: Cluster): string {
   );
 }
 
+/** Holds an instance until its launcher pod is gone (virt-api, vmi-create-mutator). */
+const instanceFinalizer = 'foregroundDeleteVirtualMachine';
+
 const handlerAccount = 'system:serviceaccount:kubevirt:kubevirt-handler';
 const ownAccount = /^system:serviceaccount:[^:]+:kubevirt-(handler|controller|apiserver|operator)$/;
 
@@ -56,6 +60,7 @@ export function createAdmission(cluster: Cluster, makeUid: () => string, taintNe
     const made = clone(object);
     made.spec ??= {};
     fillDefaults(made.spec, defaultArchitecture(cluster), makeUid);
+    made.metadata.finalizers = [...new Set([...(made.metadata.finalizers ?? []), instanceFinalizer])];
     refuse(
       'virtualmachineinstances-create-validator.kubevirt.io',
       instanceCauses(made, configurationOf(cluster)),
@@ -66,11 +71,15 @@ export function createAdmission(cluster: Cluster, makeUid: () => string, taintNe
   function admitMachine(object: KubeObject, operation: string): KubeObject {
     const made = clone(object);
     const spec: Dict | undefined = made.spec?.template?.spec;
+    refuse('virtualmachines-mutator.kubevirt.io', matcherCauses(made));
+    if (operation === 'CREATE' && spec) fillPreferred(spec, findNamed(cluster, made, 'preference'));
     const architecture = defaultArchitecture(cluster);
     if (operation === 'CREATE' && spec) fillDefaults(spec, architecture, makeUid);
     if (spec?.architecture === '') delete spec.architecture;
-    const causes = [...instanceOf(cluster, made).causes, ...machineCauses(made, configurationOf(cluster))];
+    const { causes, ...template } = instanceOf(cluster, made);
     refuse('virtualmachine-validator.kubevirt.io', causes);
+    const whole = made.spec?.template ? { ...made, spec: { ...made.spec, template } } : made;
+    refuse('virtualmachine-validator.kubevirt.io', machineCauses(whole, configurationOf(cluster)));
     return made;
   }
 
@@ -140,6 +149,14 @@ export function createAdmission(cluster: Cluster, makeUid: () => string, taintNe
             throw invalid({ group: '', plural: 'pods', kind: 'Pod', name: object.metadata.name }, causes);
           }
           return operation === 'CREATE' ? { ...object, status: { phase: 'Pending' } } : object;
+        }
+        case ids.deviceClasses:
+        case ids.resourceClaims:
+        case ids.claimTemplates: {
+          const { group, plural, kind } = request.type;
+          const causes = selectorCauses(object);
+          if (causes.length > 0) throw invalid({ group, plural, kind, name: object.metadata.name }, causes);
+          return object;
         }
         default:
           return object;

@@ -10,3 +10,13 @@ export function fillDefaults(spec: Dict, defaultArchitecture: string, makeUid: (
   domain.resources ??= {};
   domain.devices ??= {};
 }
+
+/** Two wishes of a preference are written into the VM, where its own default would stand otherwise. */
+export function fillPreferred(spec: Dict, preference: Dict | undefined | string): void {
+  if (typeof preference !== 'object') return;
+  const { machine, preferredArchitecture } = preference;
+  if (preferredArchitecture) spec.architecture ??= preferredArchitecture;
+  if (machine?.preferredMachineType && spec.domain) {
+    spec.domain.machine = { type: machine.preferredMachineType, ...spec.domain.machine };
+  }
+}

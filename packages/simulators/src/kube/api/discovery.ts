@@ -75,7 +75,7 @@ function resourceInfo(type: ResourceType): Dict[] {
 }
 
 const subresources = [
-  ['virtualmachines', ['start', 'stop', 'restart']],
+  ['virtualmachines', ['expand-spec', 'start', 'stop', 'restart']],
   ['virtualmachineinstances', ['pause', 'unpause']],
 ].flatMap(([plural, actions]) =>
   (actions as string[]).map((action) => ({
@@ -83,7 +83,7 @@ const subresources = [
     singularName: '',
     namespaced: true,
     kind: plural === 'virtualmachines' ? 'VirtualMachine' : 'VirtualMachineInstance',
-    verbs: ['update'],
+    verbs: [action === 'expand-spec' ? 'get' : 'update'],
   })),
 );
 

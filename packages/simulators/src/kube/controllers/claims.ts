@@ -1,4 +1,5 @@
 import { type Cluster, ids, referenceTo } from '../cluster.ts';
+import { CelFailure, deviceSelector } from '../device-selector.ts';
 import { clone, dicts } from '../json.ts';
 import type { Dict, KubeObject } from '../types.ts';
 
@@ -6,6 +7,7 @@ import type { Dict, KubeObject } from '../types.ts';
 export type ClaimAnswer =
   | { readonly kind: 'none' }
   | { readonly kind: 'wait'; readonly message: string }
+  /** `fits` throws CelFailure for a selector that fails. */
   | { readonly kind: 'allocate'; fits(node: string): boolean; commit(node: string): void };
 
 interface Choice {
@@ -14,8 +16,8 @@ interface Choice {
 }
 
 /**
- * Dynamic resource allocation, simplified: a request takes the first free devices of the node's ResourceSlices whose
- * DeviceClass knows their driver; selectors are compared by `device.attributes[...] == "value"` terms alone.
+ * Dynamic resource allocation, simplified: a request takes the first free devices of the node's ResourceSlices that the
+ * selectors of its DeviceClass and its own select.
  */
 export function allocateClaims(cluster: Cluster, pod: KubeObject): ClaimAnswer {
   const wanted = dicts(pod.spec?.resourceClaims);
@@ -99,7 +101,7 @@ function choices(cluster: Cluster, claims: readonly KubeObject[], node: string):
     for (const request of dicts(claim.spec?.devices?.requests)) {
       const exactly = request.exactly ?? request;
       for (let left = exactly.count ?? 1; left > 0; left -= 1) {
-        const free = freeDevice(cluster, node, exactly, taken);
+        const free = freeDevice(cluster, node, claim, exactly, taken);
         if (free === undefined) return undefined;
         taken.add(`${free.driver}/${free.pool}/${free.device}`);
         results.push({ request: request.name, ...free });
@@ -113,41 +115,36 @@ function choices(cluster: Cluster, claims: readonly KubeObject[], node: string):
 function freeDevice(
   cluster: Cluster,
   node: string,
+  claim: KubeObject,
   request: Dict,
   taken: ReadonlySet<string>,
 ): Dict | undefined {
   const deviceClass = cluster.get(ids.deviceClasses, undefined, request.deviceClassName);
   if (deviceClass === undefined) return undefined;
-  const terms = [...dicts(deviceClass.spec?.selectors), ...dicts(request.selectors)].flatMap(({ cel }) =>
-    termsOf(cel?.expression ?? ''),
-  );
+  const { name, namespace } = claim.metadata;
+  const isSelected = (driver: string, device: Dict) =>
+    passes(deviceClass.spec, `class ${deviceClass.metadata.name}`, driver, device) &&
+    passes(request, `claim ${namespace}/${name}`, driver, device);
   for (const { spec } of cluster.list(ids.resourceSlices)) {
     if (spec?.nodeName !== node) continue;
     const { driver } = spec;
     const pool = spec.pool?.name ?? node;
     for (const device of dicts(spec.devices)) {
       if (taken.has(`${driver}/${pool}/${device.name}`)) continue;
-      if (terms.every((term) => term(driver, device))) return { driver, pool, device: device.name };
+      if (isSelected(driver, device)) return { driver, pool, device: device.name };
     }
   }
   return undefined;
 }
 
-type Term = (driver: string, device: Dict) => boolean;
-
-/** `device.driver == 'x'` and `device.attributes['domain'].name == 'x'`, joined by `&&`. */
-function termsOf(expression: string): Term[] {
-  return expression.split('&&').flatMap((text): Term[] => {
-    const driver = /device\.driver\s*==\s*['"]([^'"]+)['"]/.exec(text);
-    if (driver !== null) return [(own) => own === driver[1]];
-    const attribute = /device\.attributes\[['"]([^'"]+)['"]\]\.(\w+)\s*==\s*['"]([^'"]+)['"]/.exec(text);
-    if (attribute === null) return [];
-    const [, domain, name = '', value] = attribute;
-    return [
-      (_, { attributes = {} }) => {
-        const found = attributes[`${domain}/${name}`] ?? attributes[name];
-        return (found?.string ?? found?.version) === value;
-      },
-    ];
+/** Throws CelFailure in the allocator's words (k8s.io/dynamic-resource-allocation v0.36, structured). */
+function passes({ selectors }: Dict = {}, owner: string, driver: string, device: Dict): boolean {
+  return dicts(selectors).every(({ cel }, index) => {
+    try {
+      return deviceSelector(cel?.expression ?? '').matches(driver, device);
+    } catch (error) {
+      if (!(error instanceof CelFailure)) throw error;
+      throw new CelFailure(`${owner}: selector #${index}: CEL runtime error: ${error.message}`);
+    }
   });
 }

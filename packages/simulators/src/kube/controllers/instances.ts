@@ -85,13 +85,13 @@ export function createInstances(cluster: Cluster, podOf: (vmi: KubeObject) => Ku
   /** Copies what the pod says into the instance. */
   function follow(vmi: KubeObject, pod: KubeObject): void {
     const scheduled = dicts(pod.status?.conditions).find(({ type }) => type === 'PodScheduled');
-    const isUnschedulable = scheduled?.reason === 'Unschedulable';
+    const isRefused = scheduled?.status === 'False';
     const isUp = pod.status?.phase === 'Running';
     const node = pod.spec?.nodeName;
     cluster.change(ids.vmis, vmi, (draft) => {
       draft.status ??= {};
       const { status } = draft;
-      status.conditions = isUnschedulable
+      status.conditions = isRefused
         ? withCondition(status.conditions, scheduled, now())
         : without(status.conditions, 'PodScheduled');
       if (!status.phase || status.phase === 'Pending') status.phase = 'Scheduling';

@@ -1,4 +1,5 @@
 import { type Cluster, ids, isFinished, withCondition } from '../cluster.ts';
+import { CelFailure } from '../device-selector.ts';
 import { keyOfObject } from '../store/store.ts';
 import type { KubeObject } from '../types.ts';
 import { allocateClaims, type ClaimAnswer } from './claims.ts';
@@ -24,15 +25,19 @@ export function createScheduler(
     for (const pod of pods) {
       const claims = allocateClaims(cluster, pod);
       if (claims.kind === 'wait') {
-        tellUnschedulable(pod, claims.message);
+        tellUnscheduled(pod, 'Unschedulable', claims.message);
         continue;
       }
       const signature = signatureOf(pod);
       const known = claims.kind === 'none' ? failed.get(signature) : undefined;
-      const answer = known === undefined ? choose(pod, room, claims) : known;
+      const answer = known === undefined ? chooseOrFail(pod, room, claims) : known;
+      if (answer instanceof CelFailure) {
+        tellUnscheduled(pod, 'SchedulerError', `running "DynamicResources" filter plugin: ${answer.message}`);
+        continue;
+      }
       if (typeof answer === 'string') {
         if (claims.kind === 'none') failed.set(signature, answer);
-        tellUnschedulable(pod, answer);
+        tellUnscheduled(pod, 'Unschedulable', answer);
       } else {
         if (claims.kind === 'allocate') claims.commit(answer.name);
         bind(pod, answer.name);
@@ -60,9 +65,13 @@ export function createScheduler(
     cluster.event(pod, 'Normal', 'Scheduled', text, scheduler);
   }
 
-  function tellUnschedulable(pod: KubeObject, message: string): void {
+  function tellUnscheduled(
+    pod: KubeObject,
+    reason: 'Unschedulable' | 'SchedulerError',
+    message: string,
+  ): void {
     const now = cluster.loop.timestamp();
-    const condition = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message };
+    const condition = { type: 'PodScheduled', status: 'False', reason, message };
     const before = pod.status?.conditions?.find(({ type }: { type: string }) => type === 'PodScheduled');
     if (before?.message === message) return;
     cluster.change(ids.pods, pod, (draft) => {
@@ -109,6 +118,16 @@ const signatureOf = ({ spec }: KubeObject) =>
     spec.tolerations,
     spec.containers.map(({ resources }: { resources?: unknown }) => resources),
   ]);
+
+/** A selector that fails ends the search: kube-scheduler calls it its own error and tries again later. */
+function chooseOrFail(pod: KubeObject, room: Room, claims: ClaimAnswer) {
+  try {
+    return choose(pod, room, claims);
+  } catch (error) {
+    if (error instanceof CelFailure) return error;
+    throw error;
+  }
+}
 
 /** The node to take, or the text that says why there is none. */
 function choose(pod: KubeObject, room: Room, claims: ClaimAnswer): { name: string } | string {

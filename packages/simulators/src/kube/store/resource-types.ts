@@ -40,6 +40,7 @@ const rows: readonly Row[] = [
   ['', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', 'ns', 'pvc'],
   ['apps', 'v1', 'DaemonSet', 'daemonsets', 'ns', 'ds'],
   ['apps', 'v1', 'Deployment', 'deployments', 'ns', 'deploy'],
+  ['apps', 'v1', 'ControllerRevision', 'controllerrevisions', 'n'],
   ['coordination.k8s.io', 'v1', 'Lease', 'leases', 'n'],
   ['storage.k8s.io', 'v1', 'StorageClass', 'storageclasses', '', 'sc'],
   ['resource.k8s.io', 'v1', 'DeviceClass', 'deviceclasses', ''],

@@ -27,7 +27,7 @@ export interface HandlerParts {
   readonly log: Recorder;
   readonly serverVersion: string;
   readonly kubevirtVersion: string;
-  /** KubeVirt's aggregated API: start, stop, restart. */
+  /** KubeVirt's aggregated API: start, stop, restart, expand-spec. */
   subresource(request: ApiRequest, body: Dict): { readonly code: number; readonly body?: Dict };
   /** True for a short while after a restart: everything is forbidden, and it will pass. */
   isWarmingUp(): boolean;
@@ -241,6 +241,7 @@ export function createHandler(parts: HandlerParts) {
     }
     if (!cluster.serves('virtualmachines.kubevirt.io')) throw status.noSuchPath();
     authorize(user, verb, resource);
+    if ((method === 'GET') !== (resource.subresource === 'expand-spec')) throw status.noSuchPath();
     const type = cluster.types.byId(`${resource.plural}.kubevirt.io`);
     if (type === undefined || resource.name === undefined) throw status.noSuchPath();
     const request = { type, path: resource, query: url.searchParams, user, userAgent, warnings: [] };
