@@ -76,6 +76,10 @@ export async function bringUp(): Promise<void> {
   await startStopped({ ...process.env, NOVA_CONF_DIR: '', GPU_HOSTS_DIR: join(here, 'gpu-hosts') });
 }
 
+export async function stopAll(): Promise<void> {
+  await run(join(here, 'openstack-down'), []);
+}
+
 /** Starts what is not running, with the fragments of before. */
 export async function startStopped(env: NodeJS.ProcessEnv = process.env): Promise<void> {
   await run(join(here, 'openstack-up'), [], { env, maxBuffer: 64 * 1024 * 1024 });

@@ -146,3 +146,11 @@ export async function patchTiny(operations: readonly object[]): Promise<void> {
   const type = 'application/openstack-images-v2.1-json-patch';
   await rest('image', 'PATCH', `/v2/images/${id}`, operations, { type });
 }
+
+/** A network with addresses; its id. */
+export async function makeNetwork(name: string): Promise<string> {
+  const { body } = await rest<{ network: Named }>('network', 'POST', '/v2.0/networks', { network: { name } });
+  const subnet = { network_id: body.network.id, ip_version: 4, cidr: '10.77.0.0/24', enable_dhcp: false };
+  await rest('network', 'POST', '/v2.0/subnets', { subnet });
+  return body.network.id;
+}

@@ -12,6 +12,7 @@ import {
   either,
   exactShape,
   type Infer,
+  integer,
   list,
   literal,
   optional,
@@ -44,6 +45,44 @@ const proxmox = exactShape({
   fingerprint: optional(text()),
   insecureSkipTlsVerify: optional(boolean()),
 });
+const argv = list(text());
+const serviceCommands = exactShape({
+  /** systemd's unit, where it is not called like the service. */
+  unit: optional(text()),
+  /** Instead of systemd: programs with their arguments. */
+  restart: optional(argv),
+  status: optional(argv),
+  log: optional(argv),
+});
+const hostFiles = exactShape({
+  /** Hosts file, as for `prepare --hosts`: addresses, keys, jump hosts of the hosts that are named here. */
+  hosts: optional(text()),
+  /** Private key, and known_hosts, for hosts that are not in the hosts file. */
+  identity: optional(text()),
+  knownHosts: optional(text()),
+  /** `USER@HOST`, or names of the hosts file; HOST and name are those that Nova has. */
+  compute: optional(list(text())),
+  control: optional(list(text())),
+  /** The host from which kolla-ansible is run. */
+  deploy: optional(text()),
+  /** Folder of drop-in files, `/etc/nova/nova.conf.d`; kolla-ansible's `node_custom_config`, `/etc/kolla/config`. */
+  directory: optional(text()),
+  /** `[kolla-ansible, reconfigure, -i, INVENTORY, -t, nova]` */
+  reconfigure: optional(argv),
+  services: optional(
+    exactShape({
+      'nova-compute': optional(serviceCommands),
+      'nova-api': optional(serviceCommands),
+      'nova-scheduler': optional(serviceCommands),
+      'nova-conductor': optional(serviceCommands),
+      'placement-api': optional(serviceCommands),
+    }),
+  ),
+  /** How long a restarted service must stay up; 10. */
+  settleSeconds: optional(integer()),
+  /** Where a host keeps copies of the earlier files; `/var/lib/vmgpu/files`. */
+  stateDirectory: optional(text()),
+});
 const openstack = exactShape({
   platform: literal('openstack'),
   /** Name in clouds.yaml; without one, and without authUrl, the OS_* variables are read. */
@@ -72,6 +111,8 @@ const openstack = exactShape({
   hosts: optional(list(text())),
   /** nova.conf as the services read it: steps whose settings are in it are done. */
   novaConf: optional(text()),
+  /** Where vmgpu may write configuration itself, over SSH. */
+  hostFiles: optional(hostFiles),
 });
 const kubevirt = exactShape({
   platform: literal('kubevirt'),
@@ -157,7 +198,7 @@ function absolutePaths(connection: Connection, base: string): Connection {
     };
   }
   if (connection.platform === 'openstack') {
-    const { clouds, ca, secret, hosts, novaConf } = connection;
+    const { clouds, ca, secret, hosts, novaConf, hostFiles: files } = connection;
     return {
       ...connection,
       ...(clouds === undefined ? {} : { clouds: from(clouds) }),
@@ -165,12 +206,24 @@ function absolutePaths(connection: Connection, base: string): Connection {
       ...(secret && 'file' in secret ? { secret: { file: from(secret.file) } } : {}),
       ...(hosts === undefined ? {} : { hosts: hosts.map(from) }),
       ...(novaConf === undefined ? {} : { novaConf: from(novaConf) }),
+      ...(files === undefined ? {} : { hostFiles: { ...files, ...pathsOf(files, from) } }),
     };
   }
   if (connection.platform === 'kubevirt' && connection.kubeconfig !== undefined) {
     return { ...connection, kubeconfig: from(connection.kubeconfig) };
   }
   return connection;
+}
+
+function pathsOf(
+  { hosts, identity, knownHosts }: Infer<typeof hostFiles>,
+  from: (path: string) => string,
+): Partial<Infer<typeof hostFiles>> {
+  return {
+    ...(hosts === undefined ? {} : { hosts: from(hosts) }),
+    ...(identity === undefined ? {} : { identity: from(identity) }),
+    ...(knownHosts === undefined ? {} : { knownHosts: from(knownHosts) }),
+  };
 }
 
 function connectionFromEnvironment(platform: PlatformName, env: Io['env']): Connection | undefined {

@@ -8,6 +8,7 @@ import { readHosts } from './commands/render.ts';
 import { type OpenStackConnection, revealSecret } from './connections.ts';
 import { readText } from './files.ts';
 import type { Io } from './io.ts';
+import { hostWorkOf } from './openstack-host-files.ts';
 import { parseYaml } from './yaml-input.ts';
 
 export async function openOpenStack(connection: OpenStackConnection, io: Io): Promise<Provider> {
@@ -29,12 +30,20 @@ export async function openOpenStack(connection: OpenStackConnection, io: Io): Pr
     ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}),
   };
   const { tls: _files, ...login } = cloud;
-  return createOpenStack({
+  const hosts = connection.hostFiles && hostWorkOf(connection.hostFiles, io);
+  const provider = createOpenStack({
     ...login,
     ...(connection.region === undefined ? {} : { region: connection.region }),
     ...(Object.keys(tls).length > 0 ? { tls } : {}),
     ...(await knownFacts(connection, io)),
-  }) as Provider;
+    ...(hosts ? { hostWork: hosts.work } : {}),
+  });
+  return {
+    ...provider,
+    close: async () => {
+      await Promise.all([provider.close?.(), hosts?.close()]);
+    },
+  } as Provider;
 }
 
 /** What no API of OpenStack tells. */

@@ -40,10 +40,13 @@ export function namesHosts(input: CommandInput): boolean {
   return input.values('ssh').length > 0 || input.value('hosts') !== undefined;
 }
 
+/** Where hosts are named: a command line, or a connection. */
+type HostInput = Pick<CommandInput, 'value' | 'values'>;
+
 /** One port a host, not connected yet. The caller closes them. */
-export async function openHosts(input: CommandInput, io: Io): Promise<readonly HostPort[]> {
+export async function openHosts(input: HostInput, io: Io): Promise<readonly HostPort[]> {
   const { createSshPort } = await import('@vmgpu/host-prep/ssh');
-  const entries = await chosenHosts(input, io);
+  const { entries, listed } = await chosenHosts(input, io);
   if (entries.length > 1 && input.value('fingerprint') !== undefined)
     throw badInput('--fingerprint is the key of one host', {
       found: `${entries.length} hosts`,
@@ -52,7 +55,7 @@ export async function openHosts(input: CommandInput, io: Io): Promise<readonly H
   const knownHosts = await readKnownHosts(input, io);
   return Promise.all(
     entries.map(async (entry) => {
-      const target = await targetOf(entry, input, io, knownHosts, entries);
+      const target = await targetOf(entry, input, io, knownHosts, listed);
       const sudo = entry.sudoPassword;
       const variable = input.value('sudo-password-env');
       const reference = variable === undefined ? sudo : { env: variable };
@@ -63,13 +66,17 @@ export async function openHosts(input: CommandInput, io: Io): Promise<readonly H
   );
 }
 
-async function chosenHosts(input: CommandInput, io: Io): Promise<readonly HostEntry[]> {
+/** The hosts to reach, and all that the hosts file knows: one may lead to another. */
+async function chosenHosts(
+  input: HostInput,
+  io: Io,
+): Promise<{ readonly entries: readonly HostEntry[]; readonly listed: readonly HostEntry[] }> {
   const { parseSshTarget } = await import('@vmgpu/host-prep/ssh');
   const file = input.value('hosts');
   const listed = file === undefined ? [] : await fromFile(file, io);
   const named = input.values('ssh');
-  if (named.length === 0) return listed;
-  return named.map((text) => {
+  if (named.length === 0) return { entries: listed, listed };
+  const entries = named.map((text) => {
     const found = listed.find(({ name }) => name === text);
     if (found) return found;
     if (file !== undefined && !text.includes('@')) {
@@ -85,6 +92,7 @@ async function chosenHosts(input: CommandInput, io: Io): Promise<readonly HostEn
     const { host, ...rest } = parseSshTarget(text);
     return { name: text, address: host, ...rest };
   });
+  return { entries, listed };
 }
 
 /** Relative paths in a hosts file start from it. */
@@ -100,7 +108,7 @@ type KnownHosts = NonNullable<SshTarget['knownHosts']>;
 
 async function targetOf(
   entry: HostEntry,
-  input: CommandInput,
+  input: HostInput,
   io: Io,
   knownHosts: KnownHosts,
   all: readonly HostEntry[],
@@ -139,7 +147,7 @@ async function targetOf(
   };
 }
 
-async function readKnownHosts(input: CommandInput, io: Io): Promise<KnownHosts> {
+async function readKnownHosts(input: HostInput, io: Io): Promise<KnownHosts> {
   const named = input.value('known-hosts');
   if (named !== undefined) return { text: await readText(named, io), file: named };
   const file = home('~/.ssh/known_hosts', io);

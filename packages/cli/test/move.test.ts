@@ -110,6 +110,14 @@ describe('migrate between live platforms', () => {
     expect(JSON.parse(applied.out)).toMatchObject({ kind: 'OperationResult', changed: true });
   });
 
+  it('stops at a name for the target that means nothing on the source', async () => {
+    const { status, err } = await run(...live, '--apply', '--image', 'rot=tiny');
+    expect(status).toBe(1);
+    expect(err).toContain('the VM has no disk "rot"; it has none');
+    expect((await run(...live, '--network', 'vmbr0')).err).toContain('--network is not a pair');
+    expect(onTarget()).toEqual([]);
+  });
+
   it('with --strict stops at a loss, before anything is done', async () => {
     expect((await run(...live, '--apply', '--strict')).status).toBe(1);
     expect(onTarget()).toEqual([]);

@@ -11,6 +11,7 @@ import {
 import { retryCall, systemClock, withinDeadline } from '@vmgpu/core/resilience';
 import type { HttpPort, TlsSettings } from '@vmgpu/http';
 import type { OpenStackLogin } from './client/login.ts';
+import type { OsPort } from './client/port.ts';
 import { readServer } from './client/read-server.ts';
 import { type Reader, readRelease, readSnapshot } from './client/read-snapshot.ts';
 import type { Interface, ServiceType } from './client/services.ts';
@@ -70,19 +71,31 @@ const defaultTimeouts: Required<OpenStackTimeouts> = {
   buildMs: 20 * minutes,
   deleteMs: 5 * minutes,
   resizeMs: 60 * minutes,
+  reportMs: 2 * minutes,
 };
+
+/** The cloud's services themselves, for what is only looked at (`listDeviceProfiles`). Connects to nothing yet. */
+export function openServices(settings: OpenStackSettings): OsPort {
+  const { clock = systemClock, random = Math.random } = settings;
+  const requestMs = settings.timeouts?.requestMs ?? defaultTimeouts.requestMs;
+  return createSession({ ...settings, clock, random, newId: () => crypto.randomUUID(), requestMs });
+}
 
 /** Connects to nothing yet: the first call does. Throws `bad-input` for settings that cannot be. */
 export function createOpenStack(settings: OpenStackSettings): OpenStackProvider {
   const { clock = systemClock, random = Math.random, release } = settings;
   const timeouts = { ...defaultTimeouts, ...settings.timeouts };
   if (release !== undefined) parseRelease(release);
-  const newId = () => crypto.randomUUID();
-  const os = createSession({ ...settings, clock, random, newId, requestMs: timeouts.requestMs });
+  const os = openServices(settings);
   const readerOf =
     (signal: AbortSignal | undefined): Reader =>
     (call) =>
-      retryCall(() => call(os, signal ? { signal } : {}), { clock, random, ...(signal ? { signal } : {}) });
+      // A signal of its own for each call: Node warns of a leak where more than ten listen to one.
+      retryCall(() => call(os, signal ? { signal: AbortSignal.any([signal]) } : {}), {
+        clock,
+        random,
+        ...(signal ? { signal } : {}),
+      });
   const env: StepEnv = {
     os,
     timeouts,
@@ -92,7 +105,7 @@ export function createOpenStack(settings: OpenStackSettings): OpenStackProvider 
     looks: createServerLooks(os, clock),
     ids: new Map(),
     hostWork: settings.hostWork,
-    newMarker: newId,
+    newMarker: () => crypto.randomUUID(),
   };
 
   /** A reading of several calls, each repeated by itself. */

@@ -25,6 +25,7 @@ export const vmRole: readonly OpenStackGrant[] = [
       'os_compute_api:servers:resize',
       'os_compute_api:servers:confirm_resize',
       'os_compute_api:servers:revert_resize',
+      'os_compute_api:os-instance-actions:list',
       'os_compute_api:os-instance-actions:show',
       'os_compute_api:os-flavor-extra-specs:index',
       'os_compute_api:limits',

@@ -434,3 +434,34 @@ describe('files', () => {
     expect(script?.mode).toBe(0o755);
   });
 });
+
+describe('what the caller could not see', () => {
+  const gaps = [
+    { path: 'flavors', why: 'the role of the login does not show it', needs: 'reader in the project' },
+    { path: 'networks.lab', why: 'several networks have this name' },
+    { path: 'networks.other', why: 'several networks have this name' },
+    { path: 'aggregates', why: 'the role of the login does not show it' },
+    { path: 'hypervisors.gpu-host-1', why: 'the host is down and enabled' },
+    { path: 'traits', why: 'the role of the login does not show it', needs: 'placement:traits:list' },
+    { path: 'config', why: 'no API tells nova.conf', needs: 'the configuration texts' },
+  ];
+  const intent = vm({ ...full, networks: [{ name: 'lab' }], gpus: [a10] });
+  const told = (scope?: 'platform' | 'vm') =>
+    plan(intent, { ...offlineSnapshot({ version: '26' }), gaps }, scope ? { scope } : {}).diagnostics.filter(
+      ({ code }) => code === 'openstack.not-read',
+    );
+
+  it('is said where a step depends on it, with the right that is missing', () => {
+    expect(told().map(({ path, message }) => [path, /seen (\S+) for certain/.exec(message)?.[1]])).toEqual([
+      ['spec.gpus', 'flavors'],
+      ['spec.networks', 'networks.lab'],
+      ['spec.gpus', 'config'],
+    ]);
+    expect(told()[0]?.remedy).toBe('the caller needs reader in the project');
+  });
+
+  it('is no matter for the other scope’s steps', () => {
+    expect(told('vm').map(({ path }) => path)).toEqual(['spec.networks']);
+    expect(told('platform').map(({ path }) => path)).toEqual(['spec.gpus', 'spec.gpus']);
+  });
+});

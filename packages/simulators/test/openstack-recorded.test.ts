@@ -161,6 +161,27 @@ const nova: readonly Case[] = [
     404,
     `Instance ${uuid} could not be found.`,
   ],
+  ...['(', '*', '[', '', '\\', '+', 'vm-(a'].map(
+    (name): Case => [
+      `GET /compute/v2.1/servers/detail?name=${encodeURIComponent(name)}`,
+      {},
+      400,
+      `Invalid input for query parameters name. Value: ${name}. '${name.replace('\\', '\\\\')}' is not a 'regex'`,
+    ],
+  ),
+  [
+    'GET /compute/v2.1/servers/detail?changes-since=nonsense',
+    {},
+    400,
+    "Invalid input for query parameters changes-since. Value: nonsense. 'nonsense' is not a 'date-time'",
+  ],
+  ['GET /compute/v2.1/servers/detail?status=nonsense', at('2.90'), 400, 'Invalid status value'],
+  [
+    'GET /compute/v2.1/servers/detail?foo=1',
+    at('2.90'),
+    400,
+    "'foo' does not match any of the regexes: '^_'",
+  ],
 ];
 
 const malformed =
@@ -184,6 +205,30 @@ const placement: readonly Case[] = [
     {},
     404,
     `${missing}No resource provider with uuid ${uuid} found  `,
+  ],
+  [
+    `${candidates}?resources=VCPU:0`,
+    at('1.36'),
+    400,
+    `${malformed}Requested resource VCPU requires amount >= 1. Got: 0.  `,
+  ],
+  [
+    `${candidates}?resources=VCPU:x`,
+    at('1.36'),
+    400,
+    `${malformed}Requested resource VCPU expected positive integer amount. Got: x.  `,
+  ],
+  [
+    `${candidates}?resources=`,
+    at('1.36'),
+    400,
+    `${malformed}Badly formed resources parameter. Expected resources query string parameter in form: ?resources=VCPU:2,MEMORY_MB:1024. Got: empty string.  `,
+  ],
+  [
+    'GET /placement/traits?name=x',
+    {},
+    400,
+    `${malformed}Badly formatted name parameter. Expected name query string parameter in form: ?name=[in|startswith]:[name1,name2|prefix]. Got: "x"  `,
   ],
   ['GET /placement/traits/CUSTOM_NONE', {}, 404, `${missing}No such trait(s): CUSTOM_NONE.  `],
   ['GET /placement/resource_classes/CUSTOM_NONE', {}, 404, `${missing}No such resource class CUSTOM_NONE.  `],
@@ -249,6 +294,25 @@ const glance: readonly Case[] = [
     415,
     'The request media type application/json is not supported by this server.\n<br /><br />\n',
   ],
+  [
+    image,
+    patch([{ op: 'nonsense', path: '/x', value: '1' }]),
+    400,
+    'Invalid operation: `nonsense`. It must be one of the following: add, remove, replace.<br /><br />\n\n\n',
+  ],
+  [
+    image,
+    patch([{ op: 'add', path: '/x' }]),
+    400,
+    'Operation "add" requires a member named "value".<br /><br />\n\n\n',
+  ],
+  [
+    image,
+    patch([{ op: 'add', path: '/x/y', value: '1' }]),
+    400,
+    "Invalid JSON pointer for this resource: '/x/y'<br /><br />\n\n\n",
+  ],
+  ['GET /image/v2/images?limit=x', {}, 400, 'limit param must be an integer<br /><br />\n\n\n'],
   [
     image,
     patch([{ op: 'remove', path: '/nothing' }]),

@@ -51,6 +51,18 @@ export const migrate: Command = {
       value: 'NR=NAME',
       help: 'what a type number of the source is: nvidia-593=A10-4Q',
     },
+    image: {
+      type: 'string',
+      multiple: true,
+      value: 'DISK=IMAGE',
+      help: 'what a disk starts from on the target: root=ubuntu-24.04',
+    },
+    network: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME=NAME',
+      help: 'what a network is called on the target: vmbr0=private',
+    },
     output: {
       type: 'string',
       short: 'o',
@@ -91,6 +103,8 @@ export const migrate: Command = {
       pairs(input.values('device'), 'device').map(([name, id]) => [name, { id } satisfies GpuSelector]),
     );
     const profiles = Object.fromEntries(pairs(input.values('profile'), 'profile'));
+    const images = Object.fromEntries(pairs(input.values('image'), 'image'));
+    const networks = Object.fromEntries(pairs(input.values('network'), 'network'));
     const { from, reading } = await readVm(input, io);
     const live = input.flag('apply') || input.value('target-connection') !== undefined;
     const provider = live ? await connect(to, input, io, 'target-connection') : undefined;
@@ -102,6 +116,8 @@ export const migrate: Command = {
         catalog,
         devices,
         profiles,
+        images,
+        networks,
       });
       const status = await show(migration, adapter.translator, input, io);
       if (!provider || !input.flag('apply') || status !== exitStatus.done) return status;

@@ -5,9 +5,10 @@ import type { PlanOptions, Reading, Translator } from '../spec/v1/translator.ts'
 import { deepFreeze } from '../util/freeze.ts';
 import { leaveGpu, type SourceNames } from './leave-gpu.ts';
 import { leaveOptions } from './leave-options.ts';
+import { leaveDisks, leaveNetworks, type TargetNames } from './leave-places.ts';
 import { createSay, type Say } from './say.ts';
 
-export interface MigrationOptions extends Omit<PlanOptions, 'vm'>, Partial<SourceNames> {}
+export interface MigrationOptions extends Omit<PlanOptions, 'vm'>, Partial<SourceNames & TargetNames> {}
 
 /** A VM read from one platform and planned on another. */
 export interface Migration {
@@ -31,9 +32,9 @@ export function planMigration<Snapshot>(
   snapshot: Snapshot,
   options: MigrationOptions = {},
 ): Migration {
-  const { devices = {}, profiles = {}, ...planOptions } = options;
+  const { devices = {}, profiles = {}, images = {}, networks = {}, ...planOptions } = options;
   const { diagnostics, say } = createSay();
-  const intent = leave(from, reading.intent, { devices, profiles }, options, say);
+  const intent = leave(from, reading.intent, { devices, profiles, images, networks }, options, say);
   const plan = target.plan(intent, snapshot, planOptions);
   // A reader says of each native setting that it was kept; here all of them are named once more, as left behind.
   const read = reading.diagnostics.filter(({ code }) => code !== `${from}.kept-native`);
@@ -50,40 +51,22 @@ export function planMigration<Snapshot>(
 function leave(
   from: string,
   intent: GpuVm,
-  names: SourceNames,
+  names: SourceNames & TargetNames,
   { catalog }: MigrationOptions,
   say: Say,
 ): GpuVm {
   const { providerOptions = {}, gpus, disks = [], networks = [], ...rest } = intent.spec;
   const { [from]: left = {}, ...others } = providerOptions;
   leaveOptions(from, left, say);
-  for (const [index, { name, image }] of disks.entries()) {
-    const about =
-      image === undefined ? '' : ` and its image ${JSON.stringify(image)} is named in ${from}'s terms`;
-    say(
-      'approximated',
-      'disk-content',
-      `spec.disks[${index}]`,
-      `disk ${JSON.stringify(name)} is described, its content is not moved${about}`,
-      'copy the disk, or name an image of the target platform',
-    );
-  }
-  for (const [index, { name }] of networks.entries()) {
-    say(
-      'approximated',
-      'network-name',
-      `spec.networks[${index}]`,
-      `network ${JSON.stringify(name)} is a name of ${from}`,
-      'check that the target has a network of that name',
-    );
-  }
+  const placed = leaveDisks(from, disks, names.images, say);
+  const connected = leaveNetworks(from, networks, names.networks, say);
   const moved = gpus?.map((gpu, index) => leaveGpu(gpu, `spec.gpus[${index}]`, names, catalog, say));
   return {
     ...intent,
     spec: {
       ...rest,
-      ...(intent.spec.disks === undefined ? {} : { disks }),
-      ...(intent.spec.networks === undefined ? {} : { networks }),
+      ...(intent.spec.disks === undefined ? {} : { disks: placed }),
+      ...(intent.spec.networks === undefined ? {} : { networks: connected }),
       ...(moved === undefined ? {} : { gpus: moved }),
       ...(Object.keys(others).length === 0 ? {} : { providerOptions: others }),
     },

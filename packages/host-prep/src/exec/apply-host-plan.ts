@@ -124,7 +124,7 @@ async function runScript(port: HostPort, plan: HostPlan, emit: Emit, signal: Abo
     current = undefined;
   };
   const result = await port.run(['env', 'VMGPU_EVENTS=1', 'sh', '-s'], {
-    input: `${onlyOn(plan.host)}\n${rememberPlan(plan)}\n${shellScript(plan)}`,
+    input: `${onlyOn(plan.host)}\n${shellScript(plan, [rememberPlan(plan)])}`,
     ...(signal ? { signal } : {}),
     onLine: (line) => {
       const [, next] = /^vmgpu-step (.+)$/.exec(line) ?? [];

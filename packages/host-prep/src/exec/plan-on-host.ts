@@ -7,16 +7,13 @@ import type { HostPort } from './host-port.ts';
 const planFile = '/var/lib/vmgpu/plan.json';
 
 /**
- * Shell lines that keep the plan before its first step. Another plan that did not end stays what `unfinishedPlan` tells
- * until this one is there. A host whose disk is full or read-only stops here, with nothing changed.
+ * Shell lines that keep the plan before its first step, for a script that holds the lock. Another plan that did not end
+ * stays what `unfinishedPlan` tells until this one is there. A host whose disk is full stops here, with nothing changed.
  */
 export function rememberPlan(plan: HostPlan): string {
   return `(
 file=\${VMGPU_ROOT:-}${planFile}
 umask 077
-mkdir -p "\${file%/*}/script" || exit 1
-# While another vmgpu is at work, its plan stays; the script below then stops for the same reason.
-if command -v flock >/dev/null; then exec 9>"\${file%/*}/script/lock" && flock -n 9 || exit 0; fi
 trap 'rm -f "$file.new"' EXIT
 { cat >"$file.new" || exit 1; } ${here(`${JSON.stringify(plan)}\n`)}
 sync "$file.new" 2>/dev/null || sync

@@ -30,6 +30,11 @@ const causes: readonly Cause[] = [
     hint: 'somebody changed it since; read the host again and make a new plan',
   },
   {
+    pattern: /neither what it was before|not kept any more|end that one first/,
+    code: 'conflict',
+    hint: 'look at it on the host: copies of what was there before lie below /var/lib/vmgpu/files',
+  },
+  {
     pattern:
       /Could not get lock|is another process using it|dpkg was interrupted|waiting for transaction lock/i,
     code: 'conflict',
@@ -39,6 +44,11 @@ const causes: readonly Cause[] = [
     pattern: /the boot entry (?:still has|lacks)/,
     code: 'host-not-ready',
     hint: 'the generated boot entry is not what was planned, so the host was not rebooted; look at its boot loader',
+  },
+  {
+    pattern: /no boot entry could be read, so none is compared/,
+    code: 'host-not-ready',
+    hint: 'the host was not rebooted; look at its boot loader, or go on without the comparison by consent (unread-boot-entry)',
   },
   {
     pattern: /root is needed|Permission denied|not permitted/,

@@ -23,12 +23,29 @@ export function readOsError(response: HttpResponse): ErrorReading {
     return { code: 'capacity', message, hint: quotaHint, details: { kind: 'quota' } };
   }
   if (status === 413) return { code: 'capacity', message, hint: quotaHint, details: { kind: 'quota' } };
-  if (status === 403) return { message, hint: 'the role of the login does not allow this call', ...details };
+  if (status === 403) {
+    const right = rightsNamed.map((pattern) => pattern.exec(message)?.[1]).find((name) => name !== undefined);
+    const hint = 'the role of the login does not allow this call';
+    if (right === undefined) return { message, hint, ...details };
+    return {
+      message,
+      hint: `${hint}: it needs ${right} in the service's policy`,
+      details: { ...details.details, right },
+    };
+  }
   if (status === 409 && /already exists/i.test(message))
     return { code: 'already-exists', message, ...details };
   if (status === 401) return { message, hint: 'check user, domain, project and secret', ...details };
   return { message, ...details };
 }
+
+/** How Nova and Placement, Keystone, Neutron and Glance name the rule that refused. */
+const rightsNamed: readonly RegExp[] = [
+  /Policy does(?:n't| not) allow (\S+) to be performed/,
+  /requested action: ([\w:]+)/,
+  /rule:(\S+?)\)? is disallowed by policy/,
+  /not authorized to complete (\w+_\w+) action/,
+];
 
 const quotaHint = 'free something of the project, or have its limit raised';
 const longestText = 600;
@@ -95,7 +112,7 @@ export function faultError(what: string, input: FaultInput, more: { cause?: unkn
   const diagnosis = diagnose(input);
   const { stage, evidence, causes, remedies } = diagnosis;
   const said = oneLine(input.fault?.message ?? evidence).replace(/\.$/, '');
-  const likely = causes[0] === undefined ? '' : `. Likely cause: ${causes[0]}`;
+  const likely = causes.length === 0 ? '' : `. Likely cause: ${causes.slice(0, 2).join('; or ')}`;
   return new VmgpuError(codeOf(diagnosis), `${what}: ${said || 'no reason was given'}${likely}`, {
     ...(remedies.length > 0 ? { hint: remedies.join('; ') } : {}),
     ...more,
@@ -108,15 +125,20 @@ function codeOf({ stage, evidence }: Diagnosis): VmgpuErrorCode {
   return codes[stage] ?? 'refused';
 }
 
-/** Nova's refusal of `POST /servers` or an action, with what is known about such refusals. */
-export function explainRefusal(what: string, error: unknown, release: string): unknown {
+/** Nova's refusal of `POST /servers` or an action, with what is known about such refusals of a flavor with these extra specs. */
+export function explainRefusal(
+  what: string,
+  error: unknown,
+  release: string,
+  extraSpecs: Readonly<Record<string, string>> = {},
+): unknown {
   if (!isVmgpuError(error)) return error;
   const status = error.details?.status;
   if (typeof status !== 'number' || ![400, 403, 409, 500].includes(status)) return error;
   const text = error.message.slice(error.message.indexOf(`${status}`) + String(status).length).trim();
-  const diagnosis = diagnose({ status, body: text, release });
-  if (diagnosis.stage === 'unknown') return error;
-  const told = faultError(what, { status, body: text, release }, { cause: error });
+  const input = { status, body: text, release, extraSpecs };
+  if (diagnose(input).stage === 'unknown') return error;
+  const told = faultError(what, input, { cause: error });
   return new VmgpuError(status === 403 && told.code === 'refused' ? error.code : told.code, told.message, {
     ...(told.hint === undefined ? {} : { hint: told.hint }),
     cause: error,

@@ -80,7 +80,7 @@ export async function readSnapshot(
   const { version, gap } = await readRelease(read, facts);
   if (gap) gaps.push(gap);
   const see = <T>(path: string, needs: string, call: Parameters<Reader>[0]) =>
-    visible<T>(read, gaps, path, needs, call as (os: OsPort, options: CallOptions) => Promise<T>);
+    visible<T>(gaps, path, needs, () => read(call as (os: OsPort, options: CallOptions) => Promise<T>));
 
   const [flavors, images, networks, servers, limits] = await Promise.all([
     see<readonly NovaFlavor[]>('flavors', 'reader in the project', listFlavors),
@@ -153,10 +153,15 @@ async function readPlatform(
     if (state === 'up' && status === 'enabled') continue;
     gaps.push({ path: `hypervisors.${hypervisor_hostname}`, why: `the host is ${state} and ${status}` });
   }
+  const gpuProviders =
+    providers &&
+    (await visible(gaps, 'providers', 'placement:resource_providers:inventories:list', () =>
+      readGpuProviders(read, providers),
+    ));
   return {
     ...(resourceClasses ? { resourceClasses: [...resourceClasses].sort() } : {}),
     ...(traits ? { traits: [...traits].sort() } : {}),
-    ...(providers ? { providers: await readGpuProviders(read, providers) } : {}),
+    ...(gpuProviders ? { providers: gpuProviders } : {}),
     ...(hypervisors
       ? {
           hypervisors: hypervisors.map(({ id, hypervisor_hostname, state, status }) => ({
@@ -213,19 +218,23 @@ async function readGpuProviders(
   return byName(found);
 }
 
-/** The answer, or undefined and a gap when the role may not see it. */
+/** What the work gives, or undefined and a gap when the role may not see it. */
 async function visible<T>(
-  read: Reader,
   gaps: SnapshotGap[],
   path: string,
   needs: string,
-  call: (os: OsPort, options: CallOptions) => Promise<T>,
+  work: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
-    return await read(call);
+    return await work();
   } catch (error) {
     if (!isVmgpuError(error) || error.code !== 'permission-denied') throw error;
-    gaps.push({ path, why: 'the role of the login does not show it', needs });
+    const right = error.details?.right;
+    gaps.push({
+      path,
+      why: 'the role of the login does not show it',
+      needs: typeof right === 'string' ? right : needs,
+    });
     return undefined;
   }
 }

@@ -21,6 +21,8 @@ export interface OpenStackTimeouts {
   readonly deleteMs?: number;
   /** A resize until it can be confirmed; default 60 min: the disk may travel. */
   readonly resizeMs?: number;
+  /** A GPU until Placement shows it, after nova-compute was restarted; default 2 min. */
+  readonly reportMs?: number;
 }
 
 /**

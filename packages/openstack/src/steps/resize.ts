@@ -1,9 +1,9 @@
 import { type CallOptions, type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
 import { explainRefusal } from '../client/errors.ts';
-import { getFlavor, listFlavors } from '../client/flavors.ts';
+import { listFlavors } from '../client/flavors.ts';
 import { actOnServer, getServer, type ServerAction, type ServerAnswer } from '../client/servers.ts';
-import type { NovaFlavor } from '../translate/snapshot.ts';
 import { changedMeanwhile, read, type StepEnv, type StepHandler, settle, staleError } from './env.ts';
+import { flavorOf } from './known-flavor.ts';
 import { resolveRefs } from './refs.ts';
 import { awaitServer, faultOf } from './server-life.ts';
 
@@ -21,7 +21,7 @@ const settled = ['ACTIVE', 'SHUTOFF', 'VERIFY_RESIZE'];
 
 async function doResize(env: StepEnv, step: Step, context: StepContext): Promise<StepOutcome> {
   const wish = await resolveRefs(env, context, step.after as ResizeState);
-  const target = await flavorNamed(env, context, wish.flavorRef);
+  const target = await flavorOf(env, context, wish.flavorRef);
   const server = await current(env, context, wish.server);
   const before: FlavorName = { flavor: flavorName(server) };
   const done = flavorName(server) === target.name && server.status !== 'VERIFY_RESIZE';
@@ -44,14 +44,6 @@ async function doResize(env: StepEnv, step: Step, context: StepContext): Promise
     before: context.noted?.before ?? before,
     after: { id: server.id, flavor: target.name },
   };
-}
-
-async function flavorNamed(env: StepEnv, context: StepContext, id: string): Promise<NovaFlavor> {
-  const flavor = env.flavors.get(id) ?? (await read(context, (options) => getFlavor(env.os, id, options)));
-  if (flavor) return flavor;
-  throw new VmgpuError('not-found', `there is no flavor ${id}`, {
-    hint: 'an administrator makes it: apply the plan of scope platform first',
-  });
 }
 
 /** The server, after whatever Nova was doing with it. */
@@ -77,11 +69,12 @@ async function bringTo(
   flavorRef: string,
 ): Promise<void> {
   const what = `Unable to resize server ${name}`;
+  const asked = env.flavors.get(flavorRef)?.extra_specs;
   const order = (action: ServerAction) => async (options: CallOptions) => {
     try {
       await actOnServer(env.os, id, action, options);
     } catch (error) {
-      throw explainRefusal(what, error, await env.release(options));
+      throw explainRefusal(what, error, await env.release(options), asked);
     }
   };
   let resized = false;
@@ -116,7 +109,7 @@ async function undoResize(
 ): Promise<void> {
   const { flavor: old } = outcome.before as FlavorName;
   const wish = await resolveRefs(env, context, step.after as ResizeState);
-  const target = await flavorNamed(env, context, wish.flavorRef);
+  const target = await flavorOf(env, context, wish.flavorRef);
   const server = await read(context, (options) => getServer(env.os, wish.server, options));
   if (!server) return;
   const now = await current(env, context, wish.server);

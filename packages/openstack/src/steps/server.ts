@@ -1,9 +1,7 @@
 import { isVmgpuError, type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
 import { explainRefusal, hasCode } from '../client/errors.ts';
-import { getFlavor } from '../client/flavors.ts';
 import { createServer, deleteServer, findServers, getServer, type ServerAnswer } from '../client/servers.ts';
 import { claimKey, type ServerState } from '../translate/server.ts';
-import type { NovaFlavor } from '../translate/snapshot.ts';
 import {
   changedMeanwhile,
   isUnanswered,
@@ -14,6 +12,7 @@ import {
   settle,
 } from './env.ts';
 import { askCapacity, missingClaim } from './gpu-claims.ts';
+import { flavorOf } from './known-flavor.ts';
 import { resolveRefs } from './refs.ts';
 import { awaitBuild, faultOf, isGoing, removeServer } from './server-life.ts';
 
@@ -70,20 +69,6 @@ async function findOne(env: StepEnv, context: StepContext, name: string): Promis
   });
 }
 
-async function flavorOf(env: StepEnv, context: StepContext, id: string): Promise<NovaFlavor> {
-  const known = env.flavors.get(id);
-  if (known) return known;
-  const flavor = await read(context, (options) => getFlavor(env.os, id, options));
-  if (!flavor) {
-    throw new VmgpuError('not-found', `there is no flavor ${id}`, {
-      expected: 'a flavor that the project may use',
-      hint: 'an administrator makes it: apply the plan of scope platform first',
-    });
-  }
-  env.flavors.set(id, flavor);
-  return flavor;
-}
-
 /** A server of this name is the one of the plan when it came from the same flavor and image. */
 async function unchangedOrConflict(
   env: StepEnv,
@@ -127,6 +112,7 @@ async function order(
   const claim: Claim = noted ?? { marker: env.newMarker() };
   const { server, ...hints } = state;
   const metadata = { ...(server.metadata as object | undefined), [claimKey]: claim.marker };
+  const asked = env.flavors.get(server.flavorRef)?.extra_specs;
   let maybeOrdered = noted !== undefined;
   if (!maybeOrdered) await context.note({ before: null, handle: claim });
   const id = await settle(context, async (options) => {
@@ -139,7 +125,7 @@ async function order(
       return await createServer(env.os, { server: { ...server, metadata }, ...hints }, options);
     } catch (error) {
       maybeOrdered = isUnanswered(error);
-      const told = explainRefusal(what, error, await env.release(options));
+      const told = explainRefusal(what, error, await env.release(options), asked);
       if (!maybeOrdered && statusOf(error) >= 500) await discardStray(env, context, what, claim, state);
       throw told;
     }

@@ -36,10 +36,10 @@ export interface Diagnosis {
 export function diagnose(input: FaultInput): Diagnosis {
   const release = input.release === undefined ? undefined : parseRelease(input.release);
   const texts = textsOf(input);
+  const asked = Object.entries(input.extraSpecs ?? {}).map(([key, value]) => `${key}=${value}`);
   for (const rule of faultRules) {
     if (rule.status !== undefined && rule.status !== input.status) continue;
-    if (rule.asks !== undefined && !Object.keys(input.extraSpecs ?? {}).some((key) => rule.asks?.test(key)))
-      continue;
+    if (rule.asks !== undefined && !asked.some((spec) => rule.asks?.test(spec))) continue;
     const evidence = texts.find((text) => rule.pattern.test(text));
     if (evidence !== undefined) return judged(rule, evidence, release);
   }
@@ -88,15 +88,8 @@ function judged(
 /** Nothing is recognised (a translated message, a proxy): what can be told from status and record. */
 function unnamed({ status, fault, server }: FaultInput, evidence: string): Diagnosis {
   if (status === 500) {
-    const causes = [
-      'the flavor’s pci_passthrough:alias is malformed (stored below microversion 2.86), so that nova-api fails',
-    ];
-    return {
-      stage: 'api',
-      evidence,
-      causes,
-      remedies: ['write it as name:count[,name:count], and set it at 2.86 or later'],
-    };
+    const causes = ['nova-api failed by itself, not for what was asked'];
+    return { stage: 'api', evidence, causes, remedies: ['read nova-api’s log at the request’s id'] };
   }
   if (status === 503 || status === 502) {
     const causes = ['nova-api does not run; from 32.0.0 it refuses to start with a wrong [pci] alias'];

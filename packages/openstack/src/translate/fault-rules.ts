@@ -17,11 +17,14 @@ export interface FaultRule {
   readonly stage: FaultStage;
   readonly status?: number;
   readonly pattern: RegExp;
-  /** Only for flavors with an extra spec of such a key. */
+  /** Only for flavors with such an extra spec, as `key=value`. */
   readonly asks?: RegExp;
   readonly causes: readonly string[];
   readonly remedies: readonly string[];
 }
+
+/** What Nova splits at commas and colons without a check: `name:count`, several of them. Source: nova/pci/request.py, 26 to 34. */
+const malformedAlias = /^pci_passthrough:alias=(?![^:,]+:\s*\d+\s*(,[^:,]+:\s*\d+\s*)*$)/;
 
 const retriesUsedUp = /Exceeded (maximum number of retries|max scheduling attempts)|Exhausted all hosts/;
 
@@ -129,6 +132,32 @@ export const faultRules: readonly FaultRule[] = [
     remedies: ['run vmgpu lint on nova-api’s configuration'],
   },
   {
+    stage: 'api',
+    status: 500,
+    pattern: /ValueError/,
+    asks: malformedAlias,
+    causes: [
+      'the flavor’s pci_passthrough:alias is malformed (stored below microversion 2.86), so that nova-api fails',
+    ],
+    remedies: ['write it as name:count[,name:count], and set it at 2.86 or later'],
+  },
+  {
+    stage: 'api',
+    status: 500,
+    pattern: /neutronclient\.\S*NotFound/,
+    causes: [
+      'the network was left to Nova (networks: auto), and Neutron cannot make one: it lacks auto-allocated-topology',
+    ],
+    remedies: ['name a network the project has, or ask for none (networks: [])'],
+  },
+  {
+    stage: 'api',
+    status: 500,
+    pattern: /MessagingTimeout|MessageDeliveryFailure/,
+    causes: ['nova-api gets no answer over the message bus: nova-conductor or RabbitMQ is down'],
+    remedies: ['start nova-conductor and RabbitMQ, then try again'],
+  },
+  {
     stage: 'flavor',
     pattern: /does not appear to be a valid extra spec|is not of the format/,
     causes: ['an extra spec has a key or value that Nova’s checker (microversion 2.86) does not know'],
@@ -169,13 +198,13 @@ export const faultRules: readonly FaultRule[] = [
     stage: 'filters',
     pattern: /There are not enough hosts available/,
     causes: [
+      'all such devices are taken, or the alias’s ids match no device_spec',
       'the alias’s device_type is not what the host has: a card with SR-IOV capability is type-PF',
-      'the alias’s ids match no device_spec, or all such devices are taken',
       'the devices are on another NUMA node than the guest’s cells',
       'a filter wants aggregate metadata for a key without namespace, such as hide_hypervisor_id',
     ],
     remedies: [
-      'read sriov_totalvfs of the card on the host and correct the alias',
+      'free a device, or read sriov_totalvfs of the card on the host and correct the alias',
       'read nova-scheduler’s log: it names the filter that returned 0 hosts',
       'use the policy preferred, or hw:numa_nodes=2 for GPUs of two sockets',
     ],
@@ -190,7 +219,7 @@ export const faultRules: readonly FaultRule[] = [
   {
     stage: 'compute',
     pattern: retriesUsedUp,
-    asks: /^hw:(numa_nodes|pci_numa_affinity_policy)$/,
+    asks: /^hw:(numa_nodes|pci_numa_affinity_policy)=/,
     causes: [
       'NUMATopologyFilter is not enabled, so that the scheduler chose a host whose GPUs are on other NUMA nodes than the guest’s cells',
       'PciPassthroughFilter is not enabled',
@@ -203,7 +232,7 @@ export const faultRules: readonly FaultRule[] = [
   {
     stage: 'compute',
     pattern: retriesUsedUp,
-    asks: /^pci_passthrough:alias$/,
+    asks: /^pci_passthrough:alias=/,
     causes: [
       'PciPassthroughFilter is not enabled, so that the scheduler chose a host with no free device',
       'another server took the device first',

@@ -13,6 +13,7 @@ import { askInputs, selects } from './ask.ts';
 import { configSteps, filterList } from './config-steps.ts';
 import { allGpus, note, type PlanContext, planContext } from './context.ts';
 import { type Asked, extraSpecs, hasTopology } from './extra-spec-keys.ts';
+import { noteGaps } from './gaps.ts';
 import { configFiles } from './layout.ts';
 import { askPassthrough } from './passthrough.ts';
 import { addSetting } from './pci-settings.ts';
@@ -47,6 +48,7 @@ export function planOpenStack(intent: GpuVm, snapshot: OpenStackSnapshot, option
   );
   const ids = new Set(steps.map(({ id }) => id));
   requireFiles(context, steps);
+  noteGaps(context, steps);
   return deepFreeze({
     apiVersion,
     kind: 'Plan',

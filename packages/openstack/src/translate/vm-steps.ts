@@ -152,7 +152,7 @@ function imageSteps(context: PlanContext): readonly Step[] {
       scope: 'platform',
       risk: 'none',
       reversible: true,
-      summary: `set ${count} properties of the image ${image.name}, for every server made from it`,
+      summary: `set ${count} ${count === 1 ? 'property' : 'properties'} of the image ${image.name}, for every server made from it`,
     },
   ];
 }

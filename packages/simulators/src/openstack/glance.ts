@@ -52,6 +52,8 @@ export function listImages(call: Call): Answer {
   const { query } = call;
   const name = query.get('name');
   const listed = visible(call).filter((image) => name === null || image.name === name);
+  const limit = query.get('limit');
+  if (limit !== null && !/^\d+$/.test(limit)) throw refuse(400, 'limit param must be an integer');
   const { page, more } = pageOf(listed, query, 1000, (marker) =>
     refuse(400, `Invalid marker. Image ${marker} could not be found.`),
   );
@@ -103,10 +105,20 @@ export function patchImage(call: Call): Answer {
     const key = String(path).slice(1).replaceAll('~1', '/').replaceAll('~0', '~');
     if (!String(path).startsWith('/') || key === '')
       throw refuse(400, `Pointer \`${String(path)}\` does not start with "/".`);
+    if (!['add', 'remove', 'replace'].includes(String(op))) {
+      throw refuse(
+        400,
+        `Invalid operation: \`${String(op)}\`. It must be one of the following: add, remove, replace.`,
+      );
+    }
+    if (op !== 'remove' && value === undefined) {
+      throw refuse(400, `Operation "${String(op)}" requires a member named "value".`);
+    }
+    if (String(path).slice(1).includes('/')) {
+      throw refuse(400, `Invalid JSON pointer for this resource: '${String(path)}'`);
+    }
     if (fixed.includes(key)) throw refuse(403, `Attribute '${key}' is read-only.`);
-    if (op === 'remove' || op === 'replace') {
-      if (!(key in properties)) throw refuse(409, `Property ${key} does not exist.`);
-    } else if (op !== 'add') throw refuse(400, 'Operation must be one of add, remove, replace');
+    if (op !== 'add' && !(key in properties)) throw refuse(409, `Property ${key} does not exist.`);
     if (op === 'remove') delete properties[key];
     else if (typeof value !== 'string')
       throw refuse(

@@ -7,6 +7,7 @@ export const computeService = uuidOf('service compute').replaceAll('-', '');
 
 export function listServices({ query, url }: Call): Answer {
   const all = [
+    { id: uuidOf('service identity').replaceAll('-', ''), type: 'identity', name: 'keystone' },
     { id: computeService, type: 'compute', name: 'nova' },
     { id: uuidOf('service placement').replaceAll('-', ''), type: 'placement', name: 'placement' },
     { id: uuidOf('service image').replaceAll('-', ''), type: 'image', name: 'glance' },
@@ -45,6 +46,7 @@ export function listLimits({ state, query, url }: Call): Answer {
 export function createLimits({ state, body, url }: Call): Answer {
   const { registered_limits } = (body ?? {}) as { registered_limits?: unknown };
   if (!Array.isArray(registered_limits)) throw refuse(400, "'registered_limits' is a required property");
+  if (registered_limits.length === 0) throw refuse(400, '[] is too short');
   const made = (registered_limits as readonly Partial<RegisteredLimit>[]).map((wanted) => {
     for (const key of ['service_id', 'resource_name', 'default_limit'] as const) {
       if (wanted[key] === undefined) throw refuse(400, `'${key}' is a required property`);

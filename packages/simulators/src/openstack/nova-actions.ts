@@ -6,7 +6,7 @@ import { findServer } from './nova-servers.ts';
 import { pciRequests } from './pci.ts';
 import { hasRole } from './policy.ts';
 import type { Answer, Call } from './route.ts';
-import { type ServerRecord, timeText } from './state.ts';
+import { type ActionRecord, type ServerRecord, timeText } from './state.ts';
 
 const vmStates: Readonly<Record<ServerRecord['status'], string>> = {
   BUILD: 'building',
@@ -16,6 +16,7 @@ const vmStates: Readonly<Record<ServerRecord['status'], string>> = {
   RESIZE: 'active',
   VERIFY_RESIZE: 'resized',
   REVERT_RESIZE: 'resized',
+  DELETED: 'deleted',
 };
 
 function need(server: ServerRecord, action: string, ...statuses: readonly ServerRecord['status'][]): void {
@@ -28,7 +29,8 @@ function need(server: ServerRecord, action: string, ...statuses: readonly Server
 export function actOnServer(call: Call): Answer {
   const { body, now, times } = call;
   const server = findServer(call, call.path.id ?? '');
-  const [action = '', given] = Object.entries((body ?? {}) as Record<string, unknown>)[0] ?? [];
+  const [action, given] = Object.entries((body ?? {}) as Record<string, unknown>)[0] ?? [];
+  if (action === undefined) throw refuse(400, 'Malformed request body');
   const begin = (
     name: string,
     status: ServerRecord['status'],
@@ -53,6 +55,12 @@ export function actOnServer(call: Call): Answer {
       const flavor = flavorFor(call, String(flavorRef));
       if (flavor.name === server.flavor.name)
         throw refuse(400, 'When resizing, instances must change flavor!');
+      if (server.flavor.disk > 0 && flavor.disk === 0) {
+        throw refuse(
+          400,
+          'Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.',
+        );
+      }
       pciRequests(call.state, flavor.extraSpecs);
       server.old = { flavor, wasActive: server.status === 'ACTIVE' };
       begin('resize', 'RESIZE', 'resize_prep', 'migrate');
@@ -81,17 +89,21 @@ export function actOnServer(call: Call): Answer {
   }
 }
 
+function messageOf(events: ActionRecord['events']): string | null {
+  return events.some(({ result }) => result === 'Error') ? 'Error' : null;
+}
+
 export function listActions(call: Call): Answer {
   const { id, actions } = findServer(call, call.path.id ?? '');
   return {
     status: 200,
     body: {
-      instanceActions: actions.map(({ action, request, start }) => ({
+      instanceActions: actions.map(({ action, request, start, events }) => ({
         action,
         request_id: request,
         start_time: timeText(start),
         instance_uuid: id,
-        message: null,
+        message: messageOf(events),
       })),
     },
   };
@@ -101,7 +113,7 @@ export function getAction(call: Call): Answer {
   const { version, token } = call;
   const { id, actions } = findServer(call, call.path.id ?? '');
   const found = actions.find(({ request }) => request === call.path.request);
-  if (!found) throw refuse(404, `Action ${call.path.request} on instance ${id} not found`);
+  if (!found) throw refuse(404, `Action ${call.path.request} not found`);
   const admin = hasRole(token, 'admin');
   const events = found.events.map(({ event, result, time, host, details }) => ({
     event,
@@ -120,7 +132,7 @@ export function getAction(call: Call): Answer {
         request_id: found.request,
         start_time: timeText(found.start),
         instance_uuid: id,
-        message: null,
+        message: messageOf(found.events),
         ...(admin || version >= 20_051 ? { events } : {}),
       },
     },

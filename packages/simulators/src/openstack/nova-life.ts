@@ -1,4 +1,5 @@
 /** What Nova does behind its answers, as far as the time has come for it. */
+import { guestMdevs } from './mdevs.ts';
 import { confOf, truthOf } from './nova-conf.ts';
 import type { Times } from './route.ts';
 import { schedule } from './scheduler.ts';
@@ -73,11 +74,13 @@ function hold(
 ): void {
   state.allocations[id] = structuredClone(allocation) as Record<string, Record<string, number>>;
   for (const address of devices) state.claims[`${host} ${address}`] = id;
+  state.mdevs[id] = guestMdevs(state, host, allocation);
 }
 
 /** Gives back all that a consumer holds. */
 function release(state: CloudState, id: string): void {
   delete state.allocations[id];
+  delete state.mdevs[id];
   for (const [device, owner] of Object.entries(state.claims)) {
     if (owner === id) delete state.claims[device];
   }
@@ -90,6 +93,7 @@ function remove(state: CloudState, server: ServerRecord): void {
     volume.server === server.id ? { ...volume, server: null } : volume,
   );
   state.servers = state.servers.filter(({ id }) => id !== server.id);
+  state.deletedServers = [...state.deletedServers, { ...server, status: 'DELETED', task: null }];
 }
 
 /** While a resize is not confirmed, its old host's things are held under the migration's name. */
@@ -128,6 +132,9 @@ function rename(state: CloudState, from: string, to: string): void {
   const held = state.allocations[from];
   delete state.allocations[from];
   if (held) state.allocations[to] = held;
+  const mdevs = state.mdevs[from];
+  delete state.mdevs[from];
+  if (mdevs) state.mdevs[to] = mdevs;
   for (const [device, owner] of Object.entries(state.claims)) {
     if (owner === from) state.claims[device] = to;
   }

@@ -3,6 +3,9 @@ import { hasRole } from './policy.ts';
 import type { Call } from './route.ts';
 import { type ServerRecord, timeText, uuidOf } from './state.ts';
 
+/** As libvirt numbers them. Source: nova 26, nova/compute/power_state.py. */
+const powerStates: Readonly<Partial<Record<ServerRecord['status'], number>>> = { ACTIVE: 1, SHUTOFF: 4 };
+
 /** Source: nova 26, views/servers.py. */
 export function shownServer(call: Call, server: ServerRecord, single: boolean) {
   const { version, url, token, state } = call;
@@ -71,7 +74,7 @@ export function shownServer(call: Call, server: ServerRecord, single: boolean) {
       : {}),
     'OS-EXT-STS:task_state': server.task,
     'OS-EXT-STS:vm_state': vmState(server),
-    'OS-EXT-STS:power_state': server.status === 'ACTIVE' ? 1 : 0,
+    'OS-EXT-STS:power_state': powerStates[server.status] ?? 0,
     'os-extended-volumes:volumes_attached': attached.map(({ id }) => ({ id, delete_on_termination: false })),
     ...(version >= 20_019 ? { description: server.description } : {}),
     ...(version >= 20_009 ? { locked: false } : {}),

@@ -2,6 +2,7 @@ import { type Fields, invalid, type Json, nextQuery, objectIn, pageOf } from './
 import { refuse } from './failure.ts';
 import { flavorFor } from './nova-flavors.ts';
 import { checkQuota } from './nova-quota.ts';
+import { serverFilter } from './nova-server-query.ts';
 import { shownServer } from './nova-server-view.ts';
 import { pciRequests } from './pci.ts';
 import { hasRole } from './policy.ts';
@@ -11,7 +12,9 @@ import { newUuid, type ServerRecord, uuidOf } from './state.ts';
 function mine(call: Call): readonly ServerRecord[] {
   const { state, token, query } = call;
   const all = query.has('all_tenants') && hasRole(token, 'admin');
-  return state.servers.filter(({ project }) => all || project === token.project);
+  return [...state.servers, ...state.deletedServers].filter(
+    ({ project }) => all || project === token.project,
+  );
 }
 
 /** The server, for its project and for administrators. */
@@ -23,13 +26,8 @@ export function findServer(call: Call, id: string): ServerRecord {
 
 export function listServers(call: Call): Answer {
   const { query, url } = call;
-  const pattern = query.get('name');
-  // The database compares, without regard to case.
-  const wanted = pattern === null ? undefined : new RegExp(pattern, 'i');
-  const status = query.get('status')?.toUpperCase();
   const listed = mine(call)
-    .filter(({ name }) => wanted?.test(name) ?? true)
-    .filter((server) => status === undefined || server.status === status)
+    .filter(serverFilter(call))
     .toSorted((a, b) => b.created - a.created || (a.id < b.id ? 1 : -1));
   const { page, more } = pageOf(listed, query, 1000, (marker) => refuse(400, `marker [${marker}] not found`));
   const last = page.at(-1);

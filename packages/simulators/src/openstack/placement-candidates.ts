@@ -13,7 +13,7 @@ export function listCandidates({ state, query, version }: Call): Answer {
   const groups = groupsOf(state, query, key);
   const policy = query.get('group_policy');
   if (policy !== null && policy !== 'none' && policy !== 'isolate') {
-    throw refuse(400, `JSON does not validate: '${policy}' is not one of ['none', 'isolate']`);
+    throw refuse(400, `Invalid query string parameters: '${policy}' is not one of ['none', 'isolate']`);
   }
   if (groups.filter(({ suffix: of }) => of !== '').length > 1 && policy === null) {
     throw refuse(
@@ -21,13 +21,17 @@ export function listCandidates({ state, query, version }: Call): Answer {
       'The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.',
     );
   }
+  const limit = query.get('limit') ?? '1000';
+  if (!/^[1-9][0-9]*$/.test(limit)) {
+    throw refuse(400, `Invalid query string parameters: '${limit}' does not match '^[1-9][0-9]*$'`);
+  }
   const root = traitsOf(state, query.get('root_required') ?? '');
   const found = candidatesFor(state, {
     groups,
     isolate: policy === 'isolate',
     rootRequired: root.required,
     rootForbidden: root.forbidden,
-    limit: Number(query.get('limit') ?? 1000),
+    limit: Number(limit),
   });
   const providers = providersOf(state);
   const idOf = (name: string) => providers.find((one) => one.name === name)?.uuid ?? name;

@@ -34,27 +34,29 @@ export function refuseUnknown(query: URLSearchParams, known: (key: string) => bo
   );
 }
 
+const wrong = (message: string) => refuse(400, message, 'placement.undefined_code');
+
+function badlyFormed(text: string): Error {
+  return wrong(
+    `Badly formed resources parameter. Expected resources query string parameter in form: ?resources=VCPU:2,MEMORY_MB:1024. Got: ${text}.`,
+  );
+}
+
 export function amountsOf(state: CloudState, text: string): Readonly<Record<string, number>> {
   const amounts: Record<string, number> = {};
   const known = classNames(state);
-  for (const part of text === '' ? [] : text.split(',')) {
-    const match = /^([A-Z0-9_]+):(\d+)$/.exec(part);
-    if (!match || Number(match[2]) < 1) {
-      throw refuse(
-        400,
-        `Badly formed resources parameter. Expected resources query string parameter in form: ?resources=VCPU:2,MEMORY_MB:1024. Got: ${text}.`,
-        'placement.undefined_code',
-      );
+  if (text === '') throw badlyFormed('empty string');
+  for (const part of text.split(',')) {
+    const [, name, amount = ''] = /^([^:]+):([^:]+)$/.exec(part) ?? [];
+    if (name === undefined) throw badlyFormed(text);
+    if (!/^-?\d+$/.test(amount)) {
+      throw wrong(`Requested resource ${name} expected positive integer amount. Got: ${amount}.`);
     }
-    const [, name = ''] = match;
+    if (Number(amount) < 1) throw wrong(`Requested resource ${name} requires amount >= 1. Got: ${amount}.`);
     if (!known.includes(name)) {
-      throw refuse(
-        400,
-        `Invalid resource class in resources parameter: No such resource class ${name}.`,
-        'placement.undefined_code',
-      );
+      throw wrong(`Invalid resource class in resources parameter: No such resource class ${name}.`);
     }
-    amounts[name] = Number(match[2]);
+    amounts[name] = Number(amount);
   }
   return amounts;
 }

@@ -34,7 +34,8 @@ export function listProviders(call: Call): Answer {
   refuseUnknown(query, (key) => allowed.includes(key));
   const name = query.get('name');
   const tree = query.get('in_tree');
-  const amounts = amountsOf(state, query.get('resources') ?? '');
+  const resources = query.get('resources');
+  const amounts = resources === null ? {} : amountsOf(state, resources);
   const { required, forbidden } = traitsOf(state, query.get('required') ?? '');
   const all = providersOf(state);
   const root = all.find(({ uuid }) => uuid === tree)?.root;
@@ -70,9 +71,15 @@ export const getTraits = (call: Call): Answer => ({
 });
 
 export function listTraits({ state, query }: Call): Answer {
-  const filter = query.get('name') ?? '';
-  const prefix = /^startswith:(.*)$/.exec(filter)?.[1];
-  const names = /^in:(.*)$/.exec(filter)?.[1]?.split(',');
+  const filter = query.get('name');
+  if (filter !== null && !/^(in|startswith):/.test(filter)) {
+    throw refuse(
+      400,
+      `Badly formatted name parameter. Expected name query string parameter in form: ?name=[in|startswith]:[name1,name2|prefix]. Got: "${filter}"`,
+    );
+  }
+  const prefix = /^startswith:(.*)$/.exec(filter ?? '')?.[1];
+  const names = /^in:(.*)$/.exec(filter ?? '')?.[1]?.split(',');
   const traits = traitNames(state).filter(
     (name) =>
       (prefix === undefined || name.startsWith(prefix)) && (names === undefined || names.includes(name)),

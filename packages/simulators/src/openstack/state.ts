@@ -10,6 +10,8 @@ export interface CloudState {
   flavors: readonly FlavorRecord[];
   images: readonly ImageRecord[];
   servers: ServerRecord[];
+  /** Those that are gone: lists of changes have them. */
+  deletedServers: readonly ServerRecord[];
   /** Names that somebody made; those of hosts come from their configuration. */
   resourceClasses: readonly string[];
   traits: readonly string[];
@@ -17,6 +19,8 @@ export interface CloudState {
   allocations: Record<string, Record<string, Record<string, number>>>;
   /** Servers by `host address` of the PCI device that they hold. */
   claims: Record<string, string>;
+  /** Mediated devices that guests really got, as `type on host address`, by server. */
+  mdevs: Record<string, readonly string[]>;
   registeredLimits: readonly RegisteredLimit[];
   tokens: Record<string, TokenRecord>;
   volumes: readonly { readonly id: string; readonly server: string | null }[];
@@ -57,7 +61,7 @@ export interface ServerRecord {
   readonly description: string | null;
   /** The flavor as it was when the server got it. */
   flavor: FlavorRecord;
-  status: 'BUILD' | 'ACTIVE' | 'ERROR' | 'SHUTOFF' | 'RESIZE' | 'VERIFY_RESIZE' | 'REVERT_RESIZE';
+  status: 'BUILD' | 'ACTIVE' | 'ERROR' | 'SHUTOFF' | 'RESIZE' | 'VERIFY_RESIZE' | 'REVERT_RESIZE' | 'DELETED';
   task: string | null;
   host: string | null;
   launched: number | null;
@@ -92,10 +96,12 @@ export function createState({ flavors, images, hosts, config, ...scenario }: Sce
     flavors,
     images,
     servers: [],
+    deletedServers: [],
     resourceClasses: [],
     traits: [],
     allocations: {},
     claims: {},
+    mdevs: {},
     registeredLimits: [],
     tokens: {},
     volumes: [],
