@@ -123,7 +123,15 @@ describe('hosts over SSH', () => {
     clearInterval(breaking);
     expect(broken.status).toBe(3);
     expect(broken.err).toContain('broke while a program ran');
-    expect((await run('prepare', '--resume')).status).toBe(0);
+    expect(broken.err).toMatch(
+      /(done and kept: |no step was finished).*stopped in .*next: vmgpu prepare --hosts hosts.yaml --ssh gpu01 --resume/s,
+    );
+    // The host's own copy of the plan is lost as well: the one kept here is enough.
+    rmSync(join(host.root, 'var/lib/vmgpu/plan.json'), { force: true });
+    const resumed = await run('prepare', '--resume');
+    expect(resumed.err).toContain('the host keeps no plan; going on with');
+    expect(resumed.status).toBe(0);
+    expect((await run('prepare', '--resume')).err).toContain('nothing was stopped there');
     expect(host.files()).toEqual(whole.files());
   });
 

@@ -233,6 +233,11 @@ describe('a boot loader is told from what started the host', () => {
       'efibootmgr -v',
       `BootCurrent: 0001\nBoot0000* other\tFile(\\EFI\\x)\nBoot0001* Linux\tFile(${path})\n`,
     );
+  const loaderInfo = (text: string) =>
+    command(
+      'od -An -tu1 /sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f',
+      [6, 0, 0, 0, ...Buffer.from(`${text}\0`, 'utf16le')].join(' ').replace(/((?:\S+ ){16})/g, '$1\n'),
+    );
   const loader = (...sections: CaptureSection[]) => readHostFacts({ sections }).boot.loader;
 
   it.each([
@@ -247,6 +252,12 @@ describe('a boot loader is told from what started the host', () => {
         command('proxmox-boot-tool status', 'A1B2-C3D4 is configured with: uefi (versions: 6.8)\n'),
       ],
       'systemd-boot',
+    ],
+    ['what systemd-boot says of itself', [efi, grub, loaderInfo('systemd-boot 252.39')], 'systemd-boot'],
+    [
+      'what GRUB says of itself, whatever else is installed',
+      [efi, grub, command('bootctl is-installed', 'yes\n'), loaderInfo('GRUB 2.12-1')],
+      'grub',
     ],
     ['bootctl alone', [efi, command('bootctl is-installed', 'yes\n')], 'systemd-boot'],
   ])('%s', (_, sections, kind) => {

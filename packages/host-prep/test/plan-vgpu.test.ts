@@ -137,6 +137,7 @@ describe('a host for containers', () => {
       'package/nvidia-container-toolkit',
       'nvidia-ctk/docker',
       'service/docker',
+      'cdi',
       'verify',
     ]);
   });

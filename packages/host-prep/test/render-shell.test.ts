@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -106,6 +107,22 @@ describe.each(hosts)('the script for %s', (name, options) => {
 
 describe('the script', () => {
   const plan = () => planHost(new ModelHost().facts(), { mode: 'vm-passthrough' });
+
+  it.each([
+    ['ends', 'printf new >"$3"', 0, 'new'],
+    ['is stopped after it has emptied its file', ': >"$3"; exit 9', 9, 'old'],
+  ])('has a whole boot menu all the time: grub-mkconfig %s', (_, body, status, text) => {
+    const root = rootOf({ '/boot/grub.cfg': 'old', '/bin/make-menu': `#!/bin/sh\n${body}\n` });
+    const menu = join(root, 'boot/grub.cfg');
+    chmodSync(menu, 0o440);
+    // The functions of the script, without its steps.
+    const [words] = scriptOf(plan()).split('[ -n "$root" ] || [ "$(id -u)"');
+    const script = `${words}root=; state=$1/state; mkdir -p "$state"; remake "$1/boot/grub.cfg" sh "$1/bin/make-menu" first`;
+    expect(spawnSync('sh', ['-c', script, 'sh', root]).status).toBe(status);
+    expect(readFileSync(menu, 'utf8')).toBe(text);
+    expect(statSync(menu).mode & 0o777).toBe(0o440);
+    expect(readdirSync(join(root, 'boot'))).toEqual(['grub.cfg']);
+  });
 
   it('leaves a file of that name alone that is not ours', () => {
     const root = rootOf({ '/etc/vmgpu/devices': 'somebody else\n' });

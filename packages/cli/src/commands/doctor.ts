@@ -35,6 +35,7 @@ export const doctor: Command = {
       value: 'ADDR',
       help: 'only this GPU (0000:65:00.0); may be repeated',
     },
+    guest: { type: 'boolean', help: 'the machine uses its GPUs itself: --mode container' },
     all: { type: 'boolean', help: 'list also the checks that passed or do not apply' },
     ...sshOptions,
   },
@@ -47,7 +48,7 @@ export const doctor: Command = {
     },
   ],
   async run(input, io) {
-    const mode = input.value('mode');
+    const mode = input.value('mode') ?? (input.flag('guest') ? 'container' : undefined);
     if (mode === undefined) {
       throw badInput('vmgpu doctor: --mode is needed', {
         found: 'no --mode',

@@ -1,10 +1,11 @@
 import { badInput, type HostMode, hostModes, parsePciAddress, platformNames } from '@vmgpu/core';
-import type { Consent, HostGoal } from '@vmgpu/host-prep/plan';
+import type { HostFacts } from '@vmgpu/host-prep';
+import type { Consent, HostGoal, HostPlan } from '@vmgpu/host-prep/plan';
 import { printArtifact } from '../artifact-text.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { readText, writeText } from '../files.ts';
 import { hostPlanText } from '../host-plan-text.ts';
-import { exitStatus } from '../io.ts';
+import { type ExitStatus, exitStatus, type Io } from '../io.ts';
 import { applyHostOptions, prepareHosts } from '../prepare-hosts.ts';
 import { namesHosts, sshOptions } from '../ssh-hosts.ts';
 import { palette } from '../style.ts';
@@ -12,6 +13,7 @@ import { describeDiagnostics } from './render.ts';
 
 const strategies = ['initramfs', 'ids', 'kernel-argument', 'driverctl', 'runtime'] as const;
 const forms = ['sh', 'cloud-init', 'ansible', 'machineconfig', 'talos', 'nixos', 'rpm-ostree'] as const;
+const guestForms = ['kubernetes'] as const;
 
 export const prepare: Command = {
   name: 'prepare',
@@ -56,7 +58,25 @@ export const prepare: Command = {
       value: 'RISK',
       help: 'take a named risk, as the plan names it',
     },
-    render: { type: 'string', choices: forms, value: 'FORM', help: forms.join(' | ') },
+    guest: { type: 'boolean', help: 'the machine uses its GPUs itself: driver, container toolkit, CDI' },
+    runtime: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME',
+      help: 'with --guest: containerd | docker | crio; may be repeated',
+    },
+    'driver-run': {
+      type: 'string',
+      value: 'PATH',
+      help: 'with --guest: a .run file there, instead of packages',
+    },
+    'driver-branch': { type: 'string', value: 'N', help: 'with --guest: branch of the driver (580)' },
+    render: {
+      type: 'string',
+      choices: [...forms, ...guestForms],
+      value: 'FORM',
+      help: `${forms.join(' | ')}; kubernetes: what a cluster of prepared guests needs`,
+    },
     output: { type: 'string', short: 'o', value: 'FILE', help: 'write the rendering to FILE' },
     rollback: { type: 'boolean', help: 'plan the way back: remove everything vmgpu made' },
     ...applyHostOptions,
@@ -77,6 +97,10 @@ export const prepare: Command = {
       line: 'vmgpu prepare --hosts hosts.yaml --mode vm-passthrough --apply --reboot --max-unavailable 2',
       what: 'a fleet, two hosts at a time',
     },
+    {
+      line: 'vmgpu prepare --guest --ssh vm01 --runtime containerd --apply --reboot',
+      what: 'driver and container toolkit inside a VM, nvidia-smi read back',
+    },
     { line: 'vmgpu prepare --ssh gpu01 --resume --reboot', what: 'go on after anything that stopped it' },
     { line: 'vmgpu prepare --ssh gpu01 --rollback --apply --reboot', what: 'take everything back' },
   ],
@@ -87,25 +111,25 @@ export const prepare: Command = {
           found: input.operands[0] ?? '--render',
           expected: '--ssh and --hosts, or CAPTURE and --render',
         });
-      return prepareHosts(input, io, { goal: () => readGoal(input), platform: input.value('platform') });
+      return prepareHosts(input, io, { planner: () => readPlanner(input), guest: input.flag('guest') });
     }
+    if (input.value('render') === 'kubernetes') return printKubernetes(input, io);
     if (input.operands.length === 0 || input.flag('apply') || input.flag('resume'))
       throw badInput('which host?', {
         found: input.operands[0] ?? 'none',
         expected:
           input.operands.length === 0 ? 'CAPTURE or --ssh HOST' : '--ssh HOST with --apply and --resume',
       });
-    const [{ hostFactsFromText }, { planHost, planHostRemoval }, { renderHostPlan }] = await Promise.all([
+    const [{ hostFactsFromText }, { planHostRemoval }, { renderHostPlan }] = await Promise.all([
       import('@vmgpu/host-prep/facts'),
       import('@vmgpu/host-prep/plan'),
       import('@vmgpu/host-prep/render'),
     ]);
     const file = input.operands[0] ?? '';
     const facts = hostFactsFromText(await readText(file, io), { file });
-    const platform = input.value('platform');
     const plan = input.flag('rollback')
-      ? planHostRemoval(facts)
-      : planHost(facts, await readGoal(input), platform === undefined ? {} : { platform });
+      ? planHostRemoval(facts, { consent: consentOf(input) })
+      : (await readPlanner(input))(facts);
     const form = input.value('render') as (typeof forms)[number] | undefined;
     const blocked = plan.diagnostics.some(({ kind }) => kind === 'blocked');
     const paint = palette(io);
@@ -132,6 +156,51 @@ export const prepare: Command = {
   },
 };
 
+function consentOf(input: CommandInput): readonly Consent[] {
+  return input.values('consent') as readonly Consent[];
+}
+
+/** Reads what the command line asks for, and makes plans for it. */
+async function readPlanner(input: CommandInput): Promise<(facts: HostFacts) => HostPlan> {
+  const { planGuest, planHost } = await import('@vmgpu/host-prep/plan');
+  if (!input.flag('guest')) {
+    const platform = input.value('platform');
+    const goal = await readGoal(input);
+    return (facts) => planHost(facts, goal, platform === undefined ? {} : { platform });
+  }
+  const { catalog } = await import('@vmgpu/core/catalog');
+  const runFile = input.value('driver-run');
+  const branch = input.value('driver-branch');
+  if (branch !== undefined && !/^\d{3}$/.test(branch))
+    throw badInput('--driver-branch cannot be read', {
+      found: branch,
+      expected: 'three digits, such as 580',
+    });
+  const runtimes = input.values('runtime');
+  const goal = {
+    consent: consentOf(input),
+    ...(runtimes.length > 0 ? { runtimes } : {}),
+    ...(runFile === undefined ? {} : { runFile }),
+    ...(branch === undefined ? {} : { branch: Number(branch) }),
+  };
+  return (facts) => planGuest(facts, goal, catalog);
+}
+
+/** NVIDIA's device plugin, its runtime class, and a pod that runs nvidia-smi once. */
+async function printKubernetes(input: CommandInput, io: Io): Promise<ExitStatus> {
+  const { devicePlugin, gpuWorkload } = await import('@vmgpu/host-prep/plan');
+  const text = await printArtifact({
+    scope: 'host',
+    path: 'guest/kubernetes.yaml',
+    content: { format: 'yaml', documents: [...devicePlugin(), gpuWorkload('ubuntu:24.04')] },
+    apply: 'kubectl apply -f kubernetes.yaml',
+  });
+  const target = input.value('output');
+  if (target === undefined) io.out(text);
+  else await writeText(target, text, io);
+  return exitStatus.done;
+}
+
 async function readGoal(input: CommandInput): Promise<HostGoal> {
   const mode = input.value('mode');
   if (mode === undefined)
@@ -143,7 +212,7 @@ async function readGoal(input: CommandInput): Promise<HostGoal> {
   const hugepages = input.value('hugepages');
   return {
     mode: mode as HostMode,
-    consent: input.values('consent') as readonly Consent[],
+    consent: consentOf(input),
     ...(devices.length > 0 ? { devices } : {}),
     ...(strategy ? { strategy } : {}),
     ...(companions ? { companions } : {}),

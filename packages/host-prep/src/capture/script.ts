@@ -246,6 +246,8 @@ fi
 # --- boot loader
 path=/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
 if [ -e "$path" ]; then run 2 od -An -tu1 "$path"; else run 2 mokutil --sb-state; fi
+path=/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+if [ -e "$path" ]; then run 2 od -An -tu1 "$path"; fi
 run 3 efibootmgr -v
 if have proxmox-boot-tool; then run 5 proxmox-boot-tool status; fi
 run 3 bootctl is-installed

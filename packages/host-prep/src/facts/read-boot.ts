@@ -70,6 +70,10 @@ function readLoader(
     return status !== undefined && status !== 'absent';
   });
   if (firmware === 'bios' && grubFile) return loader('grub', '/sys/firmware/efi', 'absent: started by BIOS');
+  const info = loaderInfo(reader);
+  const told = /^(systemd-boot|GRUB)\b/i.exec(info ?? '')?.[1]?.toLowerCase();
+  if (info !== undefined && (told === 'systemd-boot' || told === 'grub'))
+    return loader(told, 'LoaderInfo', info);
   const entry = currentEfiEntry(reader.section('efibootmgr -v')?.text ?? '');
   if (entry && /systemd-boot|\\systemd\\/i.test(entry)) return loader('systemd-boot', 'efibootmgr -v', entry);
   if (entry && /grub|shim/i.test(entry)) return loader('grub', 'efibootmgr -v', entry);
@@ -95,6 +99,23 @@ function readLoader(
   }
   if (isUnknown(firmware)) return firmware;
   return entry ? loader('other', 'efibootmgr -v', entry) : unknown('no boot loader was recognised');
+}
+
+/**
+ * What the loader says of itself (systemd, Boot Loader Interface: LoaderInfo). systemd-boot always sets it, GRUB from 2.12 on
+ * where its module bli is loaded. Four bytes of attributes, then UTF-16.
+ */
+function loaderInfo(reader: CaptureReader): string | undefined {
+  const bytes = reader
+    .matching(/^od .*LoaderInfo-/)[0]
+    ?.text.trim()
+    .split(/\s+/)
+    .map(Number);
+  return bytes
+    ?.slice(4)
+    .filter((byte, index) => index % 2 === 0 && byte >= 32 && byte < 127)
+    .map((byte) => String.fromCharCode(byte))
+    .join('');
 }
 
 function currentEfiEntry(text: string): string | undefined {

@@ -37,7 +37,9 @@ export function settleDriver(draft: Draft, hasNvidia: boolean): void {
   if (!hasNvidia || goal.mode === 'vm-passthrough') return;
   const { flavour } = facts.nvidia;
   const fits =
-    goal.mode === 'vm-vgpu' ? flavour === 'vgpu-host' : flavour === 'data-centre' || flavour === 'open';
+    goal.mode === 'vm-vgpu'
+      ? flavour === 'vgpu-host'
+      : typeof flavour === 'string' && flavour !== 'vgpu-host';
   const checks = goal.mode === 'vm-vgpu' ? ['H20', 'H34', 'V01', 'V02', 'V05'] : ['H21', 'H34', 'H45'];
   if (fits || (isUnknown(flavour) && goal.driver === undefined)) return;
   if (goal.driver === undefined || (typeof flavour === 'string' && !fits)) {
@@ -151,7 +153,7 @@ export function settleContainers(draft: Draft, hasNvidia: boolean): void {
       },
     );
   }
-  if (goal.runtimes === undefined && failing)
+  if (failing)
     draft.later.push(
       run(
         'cdi',

@@ -6,6 +6,8 @@ import type { BootFamily, Command, FamilyName } from './host-plan.ts';
 export interface FamilyCommands {
   /** Makes the entries anew; absent where the change itself is the entry. */
   readonly refresh?: Command;
+  /** The file that `refresh` makes. */
+  readonly output?: string;
   readonly entries: { readonly read?: Command; readonly files?: readonly string[] };
 }
 
@@ -70,25 +72,40 @@ function isOldRedHat({ id, versionId = '' }: OsRelease): boolean {
   return id !== 'fedora' && Number.parseInt(versionId, 10) < 8;
 }
 
+const debianMenu = '/boot/grub/grub.cfg';
 const loaderEntries = [
   '/boot/loader/entries/*.conf',
   '/boot/efi/loader/entries/*.conf',
   '/efi/loader/entries/*.conf',
 ];
 
+/**
+ * proxmox-boot-tool mounts each ESP only while it writes; which ones there are stands in /etc/kernel/proxmox-boot-uuids
+ * (pve-docs, "Host Bootloader"; proxmox-kernel-helper).
+ */
+const readProxmoxEntries = `dir=$(mktemp -d) || exit 1
+while read -r id; do
+  mount -o ro "/dev/disk/by-uuid/$id" "$dir" 2>/dev/null || mount "/dev/disk/by-uuid/$id" "$dir" || continue
+  sed -n 's/^options[[:space:]]*/args=/p' "$dir"/loader/entries/proxmox-*.conf
+  umount "$dir"
+done </etc/kernel/proxmox-boot-uuids
+rmdir "$dir"`;
+
 export function familyCommands({ name, initramfs }: BootFamily, facts: HostFacts): FamilyCommands {
   switch (name) {
     case 'grub-drop-in':
-      return { refresh: ['update-grub'], entries: { files: ['/boot/grub/grub.cfg'] } };
+      return { refresh: ['update-grub'], output: debianMenu, entries: { files: [debianMenu] } };
     case 'proxmox-systemd-boot':
-      // proxmox-boot-tool mounts each ESP only while it writes.
-      return { refresh: ['proxmox-boot-tool', 'refresh'], entries: { files: loaderEntries } };
+      return {
+        refresh: ['proxmox-boot-tool', 'refresh'],
+        entries: { read: ['sh', '-c', readProxmoxEntries] },
+      };
     case 'grubby':
       return { entries: { read: ['grubby', '--info=ALL'] } };
     case 'grub-defaults': {
       const file = grubConfig(facts, initramfs === 'mkinitcpio');
       const tool = initramfs === 'mkinitcpio' ? 'grub-mkconfig' : 'grub2-mkconfig';
-      return { refresh: [tool, '-o', file], entries: { files: [file] } };
+      return { refresh: [tool, '-o', file], output: file, entries: { files: [file] } };
     }
     case 'loader-entries':
       return { entries: { files: loaderEntries } };

@@ -96,7 +96,7 @@ function typeOf(text: string): string {
 }
 
 /** The packages of a distribution: modules, user-space tools and what builds the modules. */
-function packages({ distribution, rule, branch = 580 }: GuestOptions): readonly string[] {
+export function driverPackages({ distribution, rule, branch = 580 }: GuestOptions): readonly string[] {
   const limit = rule?.lastBranch ?? Number.POSITIVE_INFINITY;
   if (branch > limit)
     throw badInput('the GPU is not driven by this branch', {
@@ -130,7 +130,7 @@ function guestScript(options: GuestOptions): string {
         "sed -i 's/^Components: main$/Components: main contrib non-free non-free-firmware/' /etc/apt/sources.list.d/debian.sources 2>/dev/null || :",
         'apt-get update',
       );
-    lines.push(shellCommand([...install, ...packages(options)]));
+    lines.push(shellCommand([...install, ...driverPackages(options)]));
   }
   lines.push('rmmod nouveau 2>/dev/null || :', 'update-initramfs -u -k all', 'modprobe nvidia || reboot=yes');
   if (runtimes.length > 0) {

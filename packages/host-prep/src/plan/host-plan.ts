@@ -25,7 +25,9 @@ export type Consent =
   /** Install a driver whose modules Secure Boot will refuse until a key is enrolled at the console. */
   | 'unsigned-modules'
   /** Take equal cards, which were not asked for, off an id list that also names them. */
-  | 'release-twins';
+  | 'release-twins'
+  /** Reboot although the boot entry that was made could not be read, and so not be compared with the plan. */
+  | 'unread-boot-entry';
 
 /** vGPUs wanted of one GPU. */
 export interface VgpuWish {
@@ -153,10 +155,16 @@ export type HostStep =
   | (StepBase & { readonly kind: 'manual'; readonly instructions: string })
   /** Of all installed kernels. */
   | (StepBase & { readonly kind: 'initramfs'; readonly argv: Command })
-  | (StepBase & { readonly kind: 'boot-loader'; readonly argv: Command })
+  | (StepBase & {
+      readonly kind: 'boot-loader';
+      readonly argv: Command;
+      /** The file it makes. Made beside it, with a further `-o`, and then put in its place at once. */
+      readonly output?: string;
+    })
   /**
    * The generated entry of the kernel that boots next must have all of `present` and none of `absent`, before the reboot.
-   * `read` prints entries; else the `linux` and `options` lines of `files` (globs) are compared.
+   * `read` prints entries (`args="…"`, as grubby does); else the `linux` and `options` lines of `files` (globs) are compared.
+   * Where none can be read the work stops, unless `unread` says otherwise.
    */
   | (StepBase & {
       readonly kind: 'verify-boot-entry';
@@ -164,6 +172,7 @@ export type HostStep =
       readonly absent: readonly string[];
       readonly read?: Command;
       readonly files?: readonly string[];
+      readonly unread?: 'go-on';
     })
   | (StepBase & { readonly kind: 'reboot' })
   /** Read the host again and judge it: these checks must not fail. */

@@ -23,6 +23,7 @@ export {
   guestCloudConfig,
   guestUserData,
 } from './guest.ts';
+export { type GuestGoal, planGuest } from './guest-plan.ts';
 export * from './host-plan.ts';
 export { isPrepared, planHostRemoval } from './removal.ts';
 

@@ -2,7 +2,7 @@ import { isUnknown } from '@vmgpu/core';
 import { parseCommandLine } from '../facts/command-line.ts';
 import type { HostFacts } from '../facts/host-facts.ts';
 import { normalWord } from '../modules/kernel-arguments.ts';
-import { type Draft, dropFile, editFile, type Unordered, wantFile } from './draft.ts';
+import { consents, type Draft, dropFile, editFile, type Unordered, wantFile } from './draft.ts';
 import { familyCommands } from './family.ts';
 import { blockOf, replaceLines, withBlock } from './foreign-text.ts';
 import type { BootFamily, FamilyName } from './host-plan.ts';
@@ -81,7 +81,7 @@ export function argumentSteps(draft: Draft, family: BootFamily): readonly Unorde
     changed.length > 0 ||
     [...draft.edits].some(([path, edit]) => edit !== before.get(path) && edit.text !== textOf(facts, path)) ||
     differs(draft, own.grub);
-  const { refresh, entries } = familyCommands(family, facts);
+  const { refresh, output, entries } = familyCommands(family, facts);
   const running = isUnknown(facts.boot.cmdline) ? '' : facts.boot.cmdline.raw;
   const known = isUnknown(facts.boot.entries) ? undefined : facts.boot.entries[0]?.args;
   const stale = !settled(known ?? running, add, remove);
@@ -97,6 +97,7 @@ export function argumentSteps(draft: Draft, family: BootFamily): readonly Unorde
             id: 'boot-loader',
             kind: 'boot-loader' as const,
             argv: refresh,
+            ...(output === undefined ? {} : { output }),
             summary: `Make the boot entries anew (${refresh[0]})`,
             risk: 'none' as const,
             reversible: true,
@@ -112,6 +113,7 @@ export function argumentSteps(draft: Draft, family: BootFamily): readonly Unorde
             ...entries,
             present: add,
             absent: remove,
+            ...(consents(draft, 'unread-boot-entry') ? { unread: 'go-on' as const } : {}),
             summary: 'Compare the boot entry with the plan',
             risk: 'none' as const,
             reversible: true,

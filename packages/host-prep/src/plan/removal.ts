@@ -4,7 +4,7 @@ import { inOrder, rebootStep } from './assemble.ts';
 import type { Unordered } from './draft.ts';
 import { bootFamily, familyCommands, initramfsCommand } from './family.ts';
 import { restored } from './foreign-text.ts';
-import type { HostDiagnostic, HostPlan } from './host-plan.ts';
+import type { Consent, HostDiagnostic, HostPlan } from './host-plan.ts';
 import { changeWords, ownArguments, removedArguments, wordsOf } from './kernel-arguments.ts';
 import { backupOf, editedFiles, isOwn, own, ownLines, textOf } from './own-files.ts';
 
@@ -14,7 +14,10 @@ const quiet = { risk: 'none', reversible: true, turnsGreen: [] } as const;
  * The way back: removes every file and unit of ours, restores the foreign files that were edited, and makes the boot
  * entries and the initramfs anew. Drivers that were installed stay; their steps name how they are removed.
  */
-export function planHostRemoval(facts: HostFacts): HostPlan {
+export function planHostRemoval(
+  facts: HostFacts,
+  { consent = [] }: { readonly consent?: readonly Consent[] } = {},
+): HostPlan {
   const family = bootFamily(facts);
   const diagnostics: HostDiagnostic[] = [];
   const add = ownArguments(facts);
@@ -53,7 +56,7 @@ export function planHostRemoval(facts: HostFacts): HostPlan {
       summary: `Rebuild the initramfs of all kernels (${argv[0]})`,
     });
   if (family.name === 'grubby' && add.length + away.length > 0) steps.push(grubbyStep(add, away));
-  const { refresh, entries } = familyCommands(family, facts);
+  const { refresh, output, entries } = familyCommands(family, facts);
   const bootFiles = [...present, ...changed].some((path) =>
     /default\/grub|kernel\/cmdline|loader\/entries/.test(path),
   );
@@ -63,6 +66,7 @@ export function planHostRemoval(facts: HostFacts): HostPlan {
       id: 'boot-loader',
       kind: 'boot-loader',
       argv: refresh,
+      ...(output === undefined ? {} : { output }),
       summary: `Make the boot entries anew (${refresh[0]})`,
     });
   if (
@@ -77,6 +81,7 @@ export function planHostRemoval(facts: HostFacts): HostPlan {
       ...entries,
       present: away,
       absent: add,
+      ...(consent.includes('unread-boot-entry') ? { unread: 'go-on' as const } : {}),
       summary: 'Compare the boot entry with the plan',
     });
   const reasons = [

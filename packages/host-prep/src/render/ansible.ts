@@ -1,3 +1,4 @@
+import { shellCommand } from '@vmgpu/core';
 import type { Command, HostPlan, HostStep } from '../plan/host-plan.ts';
 import { isBlocked } from '../plan/host-plan.ts';
 import { installCommand } from './shell-step.ts';
@@ -75,7 +76,7 @@ function tasksOf(step: HostStep, notify: readonly unknown[]): readonly Task[] {
           'ansible.builtin.copy': {
             dest: raw(step.path),
             content: raw(step.after),
-            mode: 'preserve',
+            // No mode: a file that is there keeps its own. With a content, "preserve" would be that of Ansible's temporary file.
             follow: true,
           },
           ...told,
@@ -154,11 +155,13 @@ function compareCommand(step: Extract<HostStep, { kind: 'verify-boot-entry' }>):
   const reader =
     step.read === undefined
       ? `cat ${(step.files ?? []).join(' ')} 2>/dev/null | grep -E '^[[:space:]]*(linux|options)'`
-      : `${step.read.join(' ')} | grep '^args='`;
+      : `${shellCommand(step.read)} | sed -n 's/^args=//p'`;
+  const unread = step.unread === 'go-on' ? 'exit 0' : 'echo "no boot entry could be read" >&2; exit 1';
   return [
     'sh',
     '-c',
     `entry=" $(${reader} | head -n 1 | tr '"\\t' '  ') "
+[ -n "$(echo $entry)" ] || { ${unread}; }
 for word; do
   case $entry in
     *" \${word#?} "*) case $word in -*) exit 1 ;; esac ;;

@@ -45,8 +45,11 @@ export function doStep(step: HostStep): string {
     case 'manual':
       return `say ${shellQuote(step.instructions)}`;
     case 'initramfs':
-    case 'boot-loader':
       return `[ ! -e "$state/pending" ] || run ${shellCommand(step.argv)}`;
+    case 'boot-loader': {
+      const how = step.output === undefined ? 'run' : `remake ${shellQuote(step.output)}`;
+      return `[ ! -e "$state/pending" ] || ${how} ${shellCommand(step.argv)}`;
+    }
     case 'verify-boot-entry':
       return verifyEntry(step);
     case 'reboot':
@@ -87,7 +90,7 @@ function verifyEntry(step: Extract<HostStep, { kind: 'verify-boot-entry' }>): st
     step.read === undefined
       ? `entry_of ${(step.files ?? []).map((glob) => `"$root"${glob}`).join(' ')}`
       : `entry_from ${shellCommand(step.read)}`;
-  return `${source}\nentry_has ${shellCommand(words)}`;
+  return `${source}\nentry_has ${step.unread ?? 'stop'} ${shellCommand(words)}`;
 }
 
 /** A here-document that nothing expands in, with an end that is no line of the text. */

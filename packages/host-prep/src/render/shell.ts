@@ -1,5 +1,6 @@
 import { shellQuote } from '@vmgpu/core';
 import { type HostPlan, isBlocked } from '../plan/host-plan.ts';
+import { lockWords } from './lock.ts';
 import { doStep, undoStep } from './shell-step.ts';
 
 /** What every script begins with: the few words that its steps are written in. */
@@ -16,16 +17,20 @@ new=
 trap '[ -z "$new" ] || rm -f "$new"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-lock() {
-  mkdir -p "$state"
-  command -v flock >/dev/null || return 0
-  exec 9>"$state/lock"
-  flock -n 9 || stop 'another vmgpu is at work on this host'
-}
-# What a power cut must not take.
+${lockWords}# What a power cut must not take.
 flush() { sync "$1" 2>/dev/null || sync; }
 run() {
   if [ -n "$root" ]; then say "would run: $*"; else say "run: $*"; "$@"; fi
+}
+# remake FILE COMMAND...: grub-mkconfig (2.06) empties the file of its -o before it fills it: a power cut between the two
+# would leave a host without a boot menu. So it makes another file, which then takes that place.
+remake() {
+  menu=$(readlink -f "$1") && [ -e "$menu" ] && [ -z "$root" ] || { shift; run "$@"; return; }
+  shift
+  new=$menu.vmgpu-new
+  cp -p "$menu" "$new"
+  run "$@" -o "$new"
+  replace "$new" "$menu"
 }
 holds() { [ -z "$root" ] && "$@" >/dev/null 2>&1; }
 # Whole content, with the ends of lines at its end.
@@ -36,12 +41,21 @@ keep() {
   [ ! -e "$state/$(name "$1")" ] && [ ! -e "$state/$(name "$1").absent" ] || return 0
   mkdir -p "$state"
   if [ -e "$root$1" ]; then
-    cp -p "$root$1" "$state/new" && flush "$state/new" && mv -f "$state/new" "$state/$(name "$1")"
+    copy "$root$1" "$state/$(name "$1")"
   else
     : >"$state/$(name "$1").absent"
   fi
+  flush "$state"
 }
-pending() { mkdir -p "$state"; : >"$state/pending"; }
+# copy FILE COPY: whole, or not at all.
+copy() { cp -p "$1" "$state/new" && flush "$state/new" && mv -f "$state/new" "$2"; }
+# On disk before the first file changes: /var may be another file system than /etc.
+pending() {
+  [ ! -e "$state/pending" ] || return 0
+  mkdir -p "$state"
+  : >"$state/pending"
+  flush "$state"
+}
 replace() {
   pending
   flush "$1"
@@ -75,7 +89,7 @@ edit() {
   [ "$now
 ." != "$wanted" ] || return 0
   keep "$1"
-  if [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; cp -p "$target" "$root$2"; flush "$root$2"; fi
+  if [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; copy "$target" "$root$2"; fi
   say "edit $1"
   new=$target.vmgpu-new
   cp -p "$target" "$new"
@@ -128,11 +142,15 @@ entry_of() {
 }
 entry_from() {
   entry=
-  [ -n "$root" ] || entry=$("$@" | sed -n 's/^args="*\\([^"]*\\)"*$/\\1/p' | head -n 1)
+  [ -n "$root" ] || entry=$("$@" | sed -n 's/^args=//p' | sed 's/^"\\(.*\\)"$/\\1/' | head -n 1)
 }
-# entry_has +WORD -WORD...
+# entry_has UNREAD +WORD -WORD...: UNREAD is what to do without an entry, stop or go-on.
 entry_has() {
-  [ -n "$entry" ] || { say 'no boot entry could be read; it is not compared'; return 0; }
+  if [ -z "$entry" ]; then
+    [ -z "$root" ] && [ "$1" = stop ] || { say 'no boot entry could be read; it is not compared'; return 0; }
+    stop 'no boot entry could be read, so none is compared; not rebooting'
+  fi
+  shift
   for word; do
     case " $(printf %s "$entry" | tr '\\t' ' ') " in
       *" \${word#?} "*) [ "\${word%"\${word#?}"}" = + ] || stop "the boot entry still has \${word#?}; not rebooting" ;;
@@ -154,8 +172,11 @@ after_reboot() {
 reboot=no
 `;
 
-/** The plan as a POSIX sh script: does only what is not done yet, may be stopped and run again, `--rollback` takes it back. */
-export function shellScript(plan: HostPlan): string {
+/**
+ * The plan as a POSIX sh script: does only what is not done yet, may be stopped and run again, `--rollback` takes it back.
+ * `first`: further lines, to be run once nobody else is at work.
+ */
+export function shellScript(plan: HostPlan, first: readonly string[] = []): string {
   const rebuild = plan.steps.filter(({ kind }) => kind === 'initramfs' || kind === 'boot-loader');
   const undo = [...plan.steps].reverse().flatMap((step) => undoStep(step) ?? []);
   const blocked = plan.diagnostics
@@ -169,7 +190,8 @@ export function shellScript(plan: HostPlan): string {
     ...(isBlocked(plan) ? [...blocked, "stop 'The plan is blocked; nothing was done.'", ''] : []),
     '[ -n "$root" ] || [ "$(id -u)" = 0 ] || stop \'root is needed\'',
     'prepare() {',
-    'lock',
+    'lock "$state"',
+    ...first,
     ...plan.steps.flatMap((step) => [
       `# ${comment(step.summary)}`,
       `event step ${shellQuote(step.id)}`,
@@ -178,7 +200,7 @@ export function shellScript(plan: HostPlan): string {
     'rm -f "$state/pending"',
     '}',
     'rollback() {',
-    'lock',
+    'lock "$state"',
     ...undo,
     ...rebuild.map(doStep),
     'rm -f "$state/pending" "$state/boot-id"',
