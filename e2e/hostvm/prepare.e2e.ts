@@ -6,6 +6,7 @@ import { assessHost } from '@vmgpu/host-prep/readiness';
 import { renderHostPlan } from '@vmgpu/host-prep/render';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bootHost, buildImage, type TestHost } from './host.ts';
+import { driversOf, filesOf } from './host-state.ts';
 
 // A real kernel, a real boot loader, a real reboot: from "not ready" to "ready" by nothing but what vmgpu read and wrote.
 
@@ -17,23 +18,14 @@ describe('a Debian host with an AMD IOMMU, two A10s and an A6000 with audio', ()
   beforeAll(() => buildImage());
   // For each try, since what a test leaves behind is what it tests.
   beforeEach(() => {
-    host = bootHost('e2e-prepare', ['--iommu', 'amd']);
+    host = bootHost('e2e-prepare', ['--iommu', 'amd', '--slot', 'a10', '--slot', 'a10', '--slot', 'a6000']);
   });
   afterEach(() => host?.down());
 
   const read = () => hostFactsFromText(host.ssh('sh -s', captureScript), { file: 'e2e-prepare' });
   const judge = () => assessHost(read(), { mode: 'vm-passthrough', catalog });
-  const drivers = () =>
-    host
-      .ssh(
-        `for a in ${cards.join(' ')}; do basename "$(readlink /sys/bus/pci/devices/$a/driver || echo none)"; done`,
-      )
-      .trim()
-      .split('\n');
-  const files = () =>
-    host.ssh(
-      'find /etc/modprobe.d /etc/modules-load.d /etc/modules /etc/default /etc/initramfs-tools /etc/vmgpu /etc/systemd/system -type f 2>/dev/null | sort | xargs sha256sum',
-    );
+  const drivers = () => driversOf(host, cards);
+  const files = () => filesOf(host);
   const script = (facts = read()) => {
     const { content } = renderHostPlan(planHost(facts, { mode: 'vm-passthrough' }), 'sh');
     if (content.format !== 'text') throw new Error('not a script');

@@ -1,0 +1,81 @@
+import { type PciAddress, parsePciAddress } from '@vmgpu/core';
+import type { HostGoal } from '@vmgpu/host-prep/plan';
+
+/** One host, what is wanted of it, and what it then must be like. */
+export interface Scenario {
+  readonly name: string;
+  /** Options of `host-up`. */
+  readonly options: readonly string[];
+  /** Shell lines that make the host what it is before vmgpu comes. */
+  readonly setup?: string;
+  readonly goal: HostGoal;
+  /** Functions whose driver is vfio-pci at the end, and functions that keep theirs. */
+  readonly given: readonly PciAddress[];
+  readonly kept: readonly PciAddress[];
+  /** Shell lines and what they print once the host is ready, after each boot. */
+  readonly shows?: { readonly command: string; readonly text: string };
+  /** A goal without the consent, and the code it is refused with. */
+  readonly refusedWithout?: { readonly goal: HostGoal; readonly code: string };
+  /** Text of a capture as this host shall be seen. */
+  readonly disguise?: (capture: string) => string;
+  /** False where the stand-in lacks what a verdict also looks at. Default true. */
+  readonly ready?: false;
+}
+
+const at = (...addresses: readonly string[]) => addresses.map((text) => parsePciAddress(text));
+const slots = (...cards: readonly string[]) => cards.flatMap((card) => ['--slot', card]);
+
+// QEMU emulates no VT-x: the device file alone stands in for KVM.
+const kvmStandIn =
+  'echo "c! /dev/kvm 0660 root root - 10:232" >/etc/tmpfiles.d/kvm.conf; systemd-tmpfiles --create --boot kvm.conf';
+
+const amd = ['--iommu', 'amd', '--cpus', '1'];
+const twin: HostGoal = { mode: 'vm-passthrough', devices: at('0000:01:00.0') };
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'Intel IOMMU, off at first; two A10s, an A6000 with audio in its slot',
+    options: ['--iommu', 'intel', '--cpus', '1', '--image', 'iommu-off', ...slots('a10', 'a10', 'a6000')],
+    setup: kvmStandIn,
+    goal: { mode: 'vm-passthrough' },
+    given: at('0000:01:00.0', '0000:02:00.0', '0000:03:00.0', '0000:03:00.1'),
+    kept: [],
+    shows: { command: 'grep -o intel_iommu=on /proc/cmdline', text: 'intel_iommu=on' },
+  },
+  {
+    name: 'AMD IOMMU; all cards in one group, one of two equal A10s is given away',
+    options: [...amd, '--no-acs', ...slots('a10', 'a10', 'a6000')],
+    goal: { ...twin, consent: ['group-neighbours'] },
+    refusedWithout: { goal: twin, code: 'host.group' },
+    // The audio function has a driver of the host; the other cards have none and can stay.
+    given: at('0000:01:00.0', '0000:03:00.1'),
+    kept: at('0000:02:00.0', '0000:03:00.0'),
+  },
+  {
+    name: 'AMD IOMMU; four virtual functions (an NVMe controller stands in for a GPU)',
+    options: [...amd, ...slots('nvme-sriov')],
+    disguise: (capture) => capture.replace(/^0x010802$/gm, '0x030200'),
+    goal: {
+      mode: 'vm-vgpu',
+      devices: at('0000:01:00.0'),
+      virtualFunctions: { [parsePciAddress('0000:01:00.0')]: 4 },
+    },
+    given: at('0000:01:00.1', '0000:01:00.2', '0000:01:00.3', '0000:01:00.4'),
+    kept: at('0000:01:00.0'),
+    ready: false,
+  },
+  {
+    name: 'AMD IOMMU; two A10-4Q of an A10 (mediated devices of a stand-in driver)',
+    options: [...amd, ...slots('a10', 't4')],
+    setup: 'echo hostvm_vgpu >/etc/modules-load.d/hostvm.conf; modprobe hostvm_vgpu',
+    goal: {
+      mode: 'vm-vgpu',
+      devices: at('0000:01:00.0'),
+      vgpus: [{ device: parsePciAddress('0000:01:00.0'), profile: 'A10-4Q', count: 2 }],
+    },
+    given: [],
+    kept: at('0000:01:00.0', '0000:02:00.0'),
+    shows: { command: 'cat /sys/bus/mdev/devices/*/mdev_type/name', text: 'NVIDIA A10-4Q\nNVIDIA A10-4Q' },
+    ready: false,
+  },
+];
