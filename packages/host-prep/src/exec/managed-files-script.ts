@@ -1,4 +1,5 @@
 import { shellCommand, shellQuote } from '@vmgpu/core';
+import { lockWords } from '../render/lock.ts';
 
 /** What one run is about, checked and filled in. */
 export interface ManagedFilesJob {
@@ -42,12 +43,10 @@ trap 'exit 130' INT
 say() { printf '%s\\n' "vmgpu: $*" >&2 || :; }
 tell() { printf '%s\\n' "$*" || :; }
 stop() { say "$*"; exit 1; }
-flush() { sync "$1" 2>/dev/null || sync; }
+${lockWords}flush() { sync "$1" 2>/dev/null || sync; }
 begin_lock() {
   mkdir -p "$set" && chmod 700 "$state" || exit 1
-  command -v flock >/dev/null || return 0
-  exec 9>"$state/lock" || exit 1
-  flock -n 9 || stop 'another vmgpu is at work on this host'
+  lock "$state"
 }
 # What a link leads to is written, the link stays.
 real() { if [ -L "$1" ]; then readlink -f "$1"; else printf %s "$1"; fi; }
