@@ -146,17 +146,10 @@ describe('by the command', () => {
     write('vm.yaml', vm);
     expect(await inventories('VGPU')).toEqual([]);
 
+    const journal = ['--journal', 'journal.json'];
+    const applyIt = () => cli('apply', '-f', 'vm.yaml', '--to', 'openstack', ...at, ...journal);
     const began = Date.now();
-    const applied = await cli(
-      'apply',
-      '-f',
-      'vm.yaml',
-      '--to',
-      'openstack',
-      ...at,
-      '--journal',
-      'journal.json',
-    );
+    const applied = await applyIt();
     expect(applied.status, applied.err).toBe(0);
     console.log(`apply: ${Math.round((Date.now() - began) / 1000)} s\n${applied.err}`);
     const control = inPlacement ? ['api', 'compute', 'conductor', 'scheduler'] : ['compute', 'scheduler'];
@@ -173,21 +166,12 @@ describe('by the command', () => {
     ]);
 
     const [before, running] = [files(), pids()];
-    const again = await cli(
-      'apply',
-      '-f',
-      'vm.yaml',
-      '--to',
-      'openstack',
-      ...at,
-      '--journal',
-      'journal.json',
-    );
+    const again = await applyIt();
     expect(again.err).toContain('everything was as wanted already');
     expect(files()).toEqual(before);
     expect(pids()).toEqual(running);
 
-    const undone = await cli('apply', '--undo', ...at, '--journal', 'journal.json');
+    const undone = await cli('apply', '--undo', ...at, ...journal);
     if (inPlacement) {
       // Nova does not stop reporting devices, so the plan calls this irreversible and its files stay.
       expect(undone.err).toContain('config/nova-compute');

@@ -3,7 +3,7 @@
  * and says who. They need `say`, and work under `set -eu` as well as without.
  *
  * With `flock` the kernel keeps the lock, also for what a killed run has left behind. Without it (busybox may have none) the
- * holder is the last of numbered links, made by the atomic link(2), as long as the process that its text names lives in this
+ * holder is the last of numbered links, made by symlink(2), which is atomic, as long as the process that its text names lives in this
  * boot. A link goes only after a later one has come, so that no two can take over from the same dead holder.
  */
 export const lockWords = `# started PID: when it began, in ticks since the boot: a number that is used again is another process (proc_pid_stat(5)).
