@@ -28,7 +28,11 @@ const run = promisify(execFile);
 const count = Number(process.argv[2] ?? 50);
 const concurrency = 8;
 const allTools = ['sdk', 'vmgpu', 'cli'] as const;
-const tools = allTools.filter((tool) => process.argv[3]?.split(',').includes(tool) ?? true);
+type Tool = (typeof allTools)[number];
+// In the order given, as often as named; each finds an emptied database.
+const tools = (process.argv[3]?.split(',') ?? allTools).filter((word): word is Tool =>
+  allTools.some((tool) => tool === word),
+);
 
 // A host with enough cards, and a project that may have so many servers.
 const hosts = mkdtempSync(join(tmpdir(), 'vmgpu-bench-hosts-'));
@@ -61,11 +65,14 @@ enabled_filters = ${filters}
 };
 await bringUp();
 process.env.GPU_HOSTS_DIR = hosts;
-const restarted = await restartNova(fragments);
-if (!restarted.ok) throw new Error(restarted.output);
 const { body: own } = await rest<{ projects: { id: string }[] }>('identity', 'GET', '/projects?name=admin');
 const quota = { cores: -1, ram: -1, instances: -1, metadata_items: 128 };
-await rest('compute', 'PUT', `/os-quota-sets/${own.projects[0]?.id}`, { quota_set: quota });
+
+async function freshNova(): Promise<void> {
+  const restarted = await restartNova(fragments);
+  if (!restarted.ok) throw new Error(restarted.output);
+  await rest('compute', 'PUT', `/os-quota-sets/${own.projects[0]?.id}`, { quota_set: quota });
+}
 
 // All three go through this proxy.
 let seen: string[] = [];
@@ -138,14 +145,14 @@ async function byCli(): Promise<void> {
   await Promise.all(Array.from({ length: concurrency }, work));
 }
 
-const ways: Record<(typeof allTools)[number], () => Promise<unknown>> = {
+const ways: Record<Tool, () => Promise<unknown>> = {
   vmgpu: byVmgpu,
   sdk: () => run('/usr/bin/python3', ['-c', python], { env }),
   cli: byCli,
 };
 const lines: string[] = [];
 for (const tool of tools) {
-  await cleanCloud();
+  await freshNova();
   seen = [];
   const began = performance.now();
   await ways[tool]();

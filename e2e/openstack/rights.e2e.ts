@@ -1,17 +1,19 @@
 /**
- * Least rights on the real services: a server's life by a role that has exactly the rules that vmgpu states for scope `vm`, and nothing
- * else; then without some of them, and what vmgpu says has to name the one that is missing. Policies are read anew by the services.
+ * Least rights on the real services: the life of a server, and of what a platform keeps ready for it, by roles that have exactly the
+ * rules that vmgpu states for the scope, and nothing else; then without one of them, and what vmgpu says has to name it. Policies are
+ * read anew by the services.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isVmgpuError, type Plan } from '@vmgpu/core';
+import { type GpuVm, isVmgpuError, type Plan } from '@vmgpu/core';
 import { apply, undo } from '@vmgpu/core/engine';
-import { type OpenStackProvider, vmRole } from '@vmgpu/openstack';
+import { type OpenStackGrant, type OpenStackProvider, platformRole, vmRole } from '@vmgpu/openstack';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   bringUp,
   configOf,
   gpuHost,
+  leftovers,
   openCloud,
   restartNova,
   restoreNova,
@@ -26,14 +28,15 @@ import { cleanCloud, rest, testUser } from './rest.ts';
 const policies = ['', 'keystone.d', 'placement.d'].map((directory) =>
   join(stateDirectory, 'conf', directory, 'policy.yaml'),
 );
-const role = 'vmgpu_vm';
-const rules = vmRole.flatMap((grant) => grant.rules);
+const rulesOf = (grants: readonly OpenStackGrant[]) => grants.flatMap(({ rules }) => rules);
+const everyRule = [...new Set([...rulesOf(vmRole), ...rulesOf(platformRole)])];
 
 /** Zed's own defaults still let everybody of a project do much: what a role shall not have is said, too. */
-function grant(denied?: string): void {
+function grant(role: string, grants: readonly OpenStackGrant[], denied?: string): void {
   const others = 'role:admin or role:service';
-  const text = rules
-    .map((rule) => `"${rule}": "${rule === denied ? '' : `role:${role} or `}${others}"\n`)
+  const has = (rule: string) => rule !== denied && rulesOf(grants).includes(rule);
+  const text = everyRule
+    .map((rule) => `"${rule}": "${has(rule) ? `role:${role} or ` : ''}${others}"\n`)
     .join('');
   for (const path of policies) writeFileSync(path, text);
 }
@@ -56,6 +59,14 @@ const server = smallVm('least', [{ name: 'gpu0', mode: 'passthrough', device: { 
   flavor: { name: 'least' },
 });
 
+/** What a platform keeps ready for it: flavor, names in Placement, properties of an image, a limit. */
+const platform = smallVm('least-platform', [{ name: 'gpu0', mode: 'vgpu', profile: 'P4-1Q' }], {
+  flavor: { name: 'least-platform', extraSpecs: { 'trait:CUSTOM_LEAST': 'required' } },
+  gpus: { gpu0: { resourceClass: 'CUSTOM_LEAST_VGPU' } },
+  image: { properties: { hw_video_model: 'none' } },
+  limits: { 'class:CUSTOM_LEAST_VGPU': 3 },
+});
+
 interface Told {
   /** Rights that errors and gaps name. */
   readonly rights: readonly string[];
@@ -63,8 +74,8 @@ interface Told {
 }
 
 /** Plans, applies, reads and takes back; what was refused on the way, and by which rule. */
-async function walk(provider: OpenStackProvider): Promise<Told> {
-  const { name } = server.metadata;
+async function walk(provider: OpenStackProvider, vm: GpuVm, scope: 'vm' | 'platform'): Promise<Told> {
+  const { name } = vm.metadata;
   const rights: string[] = [];
   const said = (error: unknown) => {
     const cause = (error as { cause?: unknown }).cause;
@@ -74,16 +85,17 @@ async function walk(provider: OpenStackProvider): Promise<Told> {
   };
   let operation: ReturnType<typeof apply> | undefined;
   try {
-    const snapshot = await provider.snapshot('vm', { vm: { name } });
+    const snapshot = await provider.snapshot(scope, { vm: { name } });
     rights.push(...(snapshot.gaps ?? []).flatMap(({ needs }) => needs ?? []));
-    const planned = provider.translate.plan(server, snapshot);
+    const planned = provider.translate.plan(vm, snapshot);
     const plan: Plan = {
       ...planned,
-      steps: planned.steps.filter((step) => step.scope === 'vm'),
+      // Files of the hosts are written by other means.
+      steps: planned.steps.filter((step) => step.scope === scope && !/config$/.test(step.kind)),
     };
     operation = apply(plan, provider);
     await operation;
-    await provider.describe({ name });
+    if (scope === 'vm') await provider.describe({ name });
     await undo(operation.toJSON(), provider);
     return { rights };
   } catch (error) {
@@ -114,33 +126,60 @@ describe('least rights on the real services', () => {
     await rest('compute', 'POST', '/flavors/least/os-extra_specs', { extra_specs });
   };
 
-  it('exactly these rules carry a server through its life', async () => {
-    await cleanCloud();
-    await makeFlavor();
-    grant();
-    const user = await testUser('vmgpu-least-vm', role, 'vmgpu-least');
-    const { provider } = openCloud({ ...facts, login: user.login });
-    expect(await walk(provider)).toEqual({ rights: [] });
-    await provider.close?.();
-    // Nova shows a server as deleted shortly before its row is.
-    const left = () => sql('select display_name from nova.instances where deleted = 0');
-    await expect.poll(left, { timeout: 30_000, interval: 500 }).toEqual([]);
+  const asRole = async (role: string) => {
+    const user = await testUser(`${role}_user`, role, 'vmgpu-least');
+    return openCloud({ ...facts, login: user.login }).provider;
+  };
+
+  describe('of scope vm', () => {
+    const role = 'vmgpu_vm';
+    const walkAs = async (denied?: string) => {
+      await cleanCloud();
+      await makeFlavor();
+      grant(role, vmRole, denied);
+      const provider = await asRole(role);
+      const told = await walk(provider, server, 'vm');
+      await provider.close?.();
+      return told;
+    };
+
+    it('exactly these rules carry a server through its life', async () => {
+      expect(await walkAs()).toEqual({ rights: [] });
+      // Nova shows a server as deleted shortly before its row is.
+      const left = () => sql('select display_name from nova.instances where deleted = 0');
+      await expect.poll(left, { timeout: 30_000, interval: 500 }).toEqual([]);
+    });
+
+    it.each([
+      'os_compute_api:servers:create',
+      'os_compute_api:servers:detail',
+      'os_compute_api:servers:show',
+      'os_compute_api:limits',
+      'get_images',
+    ])('without %s, vmgpu names it', async (rule) => {
+      expect((await walkAs(rule)).rights).toContain(rule);
+      await cleanCloud();
+    });
   });
 
-  it.each([
-    'os_compute_api:servers:create',
-    'os_compute_api:servers:detail',
-    'os_compute_api:servers:show',
-    'os_compute_api:limits',
-    'get_images',
-  ])('without %s, vmgpu names it', async (rule) => {
-    await cleanCloud();
-    await makeFlavor();
-    grant(rule);
-    const user = await testUser('vmgpu-least-vm', role, 'vmgpu-least');
-    const { provider } = openCloud({ ...facts, login: user.login });
-    expect((await walk(provider)).rights).toContain(rule);
-    await provider.close?.();
-    await cleanCloud();
+  describe('of scope platform', () => {
+    const role = 'vmgpu_platform';
+    const walkAs = async (denied?: string) => {
+      await cleanCloud();
+      grant(role, platformRole, denied);
+      const provider = await asRole(role);
+      const told = await walk(provider, platform, 'platform');
+      await provider.close?.();
+      return told;
+    };
+
+    it('exactly these rules carry what a platform keeps ready through its life', async () => {
+      expect(await walkAs()).toEqual({ rights: [] });
+      expect(await leftovers()).toEqual([]);
+    });
+
+    it.each(rulesOf(platformRole))('without %s, vmgpu names it', async (rule) => {
+      expect((await walkAs(rule)).rights).toContain(rule);
+    });
   });
 });

@@ -165,6 +165,14 @@ describe('poll', () => {
     );
     expect(done).toBe(5);
     expect(waits).toEqual([100, 150, 200, 200]);
+    waits.length = 0;
+    let cheap = 0;
+    await poll(async () => (++cheap === 4 ? { done: true, value: 0 } : { done: false, againMs: 120 }), {
+      what: 'Task',
+      clock,
+      minMs: 100,
+    });
+    expect(waits).toEqual([100, 120, 120]);
     const late = poll(async () => ({ done: false, seen: 'BUILD' }), {
       what: 'Server s1',
       clock,

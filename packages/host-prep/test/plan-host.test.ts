@@ -131,7 +131,28 @@ const broken: readonly (readonly [what: string, checks: string, options: ModelOp
   [
     'a blacklist that does not work',
     'H23',
-    { files: { ...modprobe('blacklist nouveau\n'), '/etc/modules': 'nouveau\n' } },
+    { files: { ...modprobe('blacklist nouveau\n'), '/etc/initramfs-tools/modules': 'nouveau\n' } },
+  ],
+  [
+    'a blacklist of vfio-pci',
+    'H15',
+    { files: { '/etc/modprobe.d/local.conf': 'blacklist vfio-pci\n' }, iommuByDefault: true },
+  ],
+  [
+    'a blacklist and a false install of the VFIO modules',
+    'H15',
+    {
+      files: {
+        '/etc/modprobe.d/local.conf': '# why?\ninstall vfio_iommu_type1 /bin/false\nblacklist vfio_pci\n',
+      },
+      iommuByDefault: true,
+    },
+  ],
+  ['a blacklist of KVM', 'H07', { files: { '/etc/modprobe.d/virtual.conf': 'blacklist kvm_intel\n' } }],
+  [
+    'a blacklist of vfio-pci on the command line',
+    'H15',
+    { files: grub('module_blacklist=pcspkr,vfio_pci'), iommuByDefault: true },
   ],
   [
     "a blacklist of the disk's driver",

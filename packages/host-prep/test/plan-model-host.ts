@@ -155,8 +155,10 @@ export class ModelHost {
       if (takes && (vfioFirst || vfioLate)) this.bind(address, 'vfio-pci');
       else if (!barred) this.bind(address, driver);
     }
-    for (const module of lists)
+    for (const module of earlyLists)
       if (!this.cmdline.includes(`module_blacklist=${module}`)) this.loaded.add(module);
+    // systemd-modules-load asks kmod to apply the blacklist.
+    for (const module of lists) if (!this.isBarred(module, late)) this.loaded.add(module);
   }
 
   private bind(address: string, driver: string): void {

@@ -54,6 +54,12 @@ const modprobe = (overrides: Partial<ModprobeConfig>, rest: object = {}) =>
 const at = { file: '/etc/modprobe.d/vfio.conf', line: 1 };
 const ids = (...lists: string[]) =>
   lists.map((parameters, index) => ({ module: 'vfio-pci', parameters, ...at, line: index + 1 }));
+const barredVfio = (loaded: string[]) => ({
+  kernelModules: {
+    loaded,
+    modprobe: { ...noModprobe, blacklist: [{ module: 'vfio-pci', ...at }] },
+  },
+});
 const nic = pciFunction({
   address: '0000:66:00.0' as PciAddress,
   id: '8086:1521' as PciId,
@@ -255,6 +261,9 @@ const rows: readonly Row[] = [
     'not loaded',
     { platform: 'openstack' },
   ],
+  ['H15', 'fail', only({ driver: null }, barredVfio([])), 'a blacklist keeps what is needed'],
+  ['H15', 'warn', only({ driver: null }, barredVfio(['vfio_pci', 'vfio_iommu_type1'])), 'at boot'],
+  ['H15', 'warn', only({ driver: 'vfio-pci' }, barredVfio([])), 'at work, but a blacklist'],
   ['H15', 'unknown', only({ driver: null }, { kernelModules: { loaded: unread } })],
   ['H16', 'pass', host()],
   [

@@ -4,16 +4,19 @@ import { describe, expect, it } from 'vitest';
 import type { OsPort, ServiceRequest } from '../src/client/port.ts';
 import { createServerLooks } from '../src/steps/server-looks.ts';
 
-type Listed = { readonly id: string; readonly name: string; status: string };
+type Listed = { readonly id: string; readonly name: string; status: string; updated?: string };
 
 function cloud(...names: readonly string[]) {
   const servers: Listed[] = names.map((name) => ({ id: `id-${name}`, name, status: 'BUILD' }));
   const asked: string[] = [];
+  const since: string[] = [];
   /** Servers that a list does not show. */
   const hidden = new Set<string>();
   let failures = 0;
   const answer = async (_service: string, { path, query = {} }: ServiceRequest) => {
-    const shown = new URLSearchParams(query as Record<string, string>).get('name');
+    const parameters = new URLSearchParams(query as Record<string, string>);
+    const shown = parameters.get('name');
+    since.push(...parameters.getAll('changes-since'));
     asked.push(shown === null ? path : `${path} ${shown}`);
     if (failures > 0) {
       failures -= 1;
@@ -27,7 +30,7 @@ function cloud(...names: readonly string[]) {
   const clock = idleClock();
   const looks = createServerLooks({ request: answer } as unknown as OsPort, clock);
   const of = (name: string) => ({ id: `id-${name}`, name });
-  return { servers, asked, hidden, clock, looks, of, failNext: () => (failures = 1) };
+  return { servers, asked, since, hidden, clock, looks, of, failNext: () => (failures = 1) };
 }
 
 describe('a look', () => {
@@ -46,13 +49,13 @@ describe('a look', () => {
     expect(await looks.look(of('train-1'), {})).toBeNull();
   });
 
-  it('costs one list for all that are built at once, until it is 1.5 s old', async () => {
+  it('costs one list for all that are built at once, until it is 1 s old', async () => {
     const { looks, of, asked, clock, servers } = cloud('train-1', 'train-2', 'train-3');
     const all = servers.map(({ name }) => of(name));
     for (const one of all) looks.expect(one);
     const seen = await Promise.all(all.map((one) => looks.look(one, {})));
     expect(seen.map((server) => server?.name)).toEqual(['train-1', 'train-2', 'train-3']);
-    await clock.sleep(1_400);
+    await clock.sleep(900);
     await Promise.all(all.map((one) => looks.look(one, {})));
     expect(asked).toEqual(['/servers/detail ^train-']);
     await clock.sleep(200);
@@ -62,14 +65,31 @@ describe('a look', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('asks anew for a server that is expected since', async () => {
-    const { looks, of, asked } = cloud('train-1', 'train-2', 'web');
+  it('asks anew for a server that is expected since, half a second after the last list', async () => {
+    const { looks, of, asked, clock } = cloud('train-1', 'train-2', 'web');
     looks.expect(of('train-1'));
     looks.expect(of('train-2'));
     await looks.look(of('train-1'), {});
     looks.expect(of('web'));
+    await clock.sleep(400);
+    await looks.look(of('web'), {});
+    expect(asked).toEqual(['/servers/detail ^train-']);
+    await clock.sleep(200);
     expect(await looks.look(of('web'), {})).toMatchObject({ name: 'web' });
     expect(asked).toEqual(['/servers/detail ^train-', '/servers/detail']);
+  });
+
+  it('asks for what changed shortly before the newest change that Nova told of, by the clock of Nova', async () => {
+    const { looks, of, since, clock, servers } = cloud('train-1', 'train-2');
+    looks.expect(of('train-1'));
+    looks.expect(of('train-2'));
+    for (const updated of ['2031-05-01T10:00:00Z', '2031-05-01T10:01:00Z']) {
+      Object.assign(servers[1] ?? {}, { updated });
+      await looks.look(of('train-1'), {});
+      await clock.sleep(2_000);
+    }
+    await looks.look(of('train-1'), {});
+    expect(since.slice(1)).toEqual(['2031-05-01T09:59:45Z', '2031-05-01T10:00:45Z']);
   });
 
   it('does not believe a list that lacks the server: each fourth time it looks at that one itself', async () => {

@@ -3,10 +3,16 @@ import { systemClock } from './clock.ts';
 import { timeoutError } from './deadline.ts';
 import { isRetryable, retryAfterOf } from './retry.ts';
 
-/** What one look at a running thing says; `seen` is its state in the platform's words, for the timeout's message. */
+/** What one look at a running thing says. */
 export type Probe<T> =
   | { readonly done: true; readonly value: T }
-  | { readonly done: false; readonly seen?: string };
+  | {
+      readonly done: false;
+      /** Its state in the platform's words, for the timeout's message. */
+      readonly seen?: string;
+      /** Looks cost little: the next wait is no longer than this, in ms. */
+      readonly againMs?: number;
+    };
 
 export interface PollOptions {
   /** What is waited for, for the timeout's message. */
@@ -33,10 +39,12 @@ export async function poll<T>(probe: () => Promise<Probe<T>>, options: PollOptio
   for (;;) {
     signal?.throwIfAborted();
     let asked: number | undefined;
+    let longest = maxMs;
     try {
       const result = await probe();
       if (result.done) return result.value;
       seen = result.seen ?? seen;
+      longest = Math.min(maxMs, result.againMs ?? maxMs);
     } catch (error) {
       if (!isRetryable(error)) throw error;
       seen = error instanceof Error ? error.message : seen;
@@ -44,10 +52,8 @@ export async function poll<T>(probe: () => Promise<Probe<T>>, options: PollOptio
     }
     const left = end - clock.now();
     if (left <= 0) throw timeoutError(what, timeoutMs, seen);
-    await clock.sleep(
-      Math.min(left, asked === undefined ? wait : Math.max(wait, Math.min(asked, maxMs))),
-      signal,
-    );
+    const pause = asked === undefined ? Math.min(wait, longest) : Math.max(wait, Math.min(asked, maxMs));
+    await clock.sleep(Math.min(left, pause), signal);
     wait = Math.min(maxMs, wait * 1.5);
   }
 }

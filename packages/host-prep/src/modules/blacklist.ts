@@ -1,44 +1,8 @@
-import { companionKind, type Evidence, isUnknown, type PciFunction } from '@vmgpu/core';
+import { companionKind, isUnknown, type PciFunction } from '@vmgpu/core';
 import type { HostFacts } from '../facts/host-facts.ts';
-import { fault, hostCheck, pass, passthrough, type Subject, seen, skip, some, unclear } from './check.ts';
+import { blacklisted } from './blacklisted.ts';
+import { fault, hostCheck, pass, passthrough, type Subject, skip, some, unclear } from './check.ts';
 import { moduleName } from './module-names.ts';
-
-interface Blacklisted {
-  readonly module: string;
-  readonly evidence: Evidence;
-  /** `install X /bin/false` and `module_blacklist=` also stop explicit loading. */
-  readonly firm: boolean;
-}
-
-/** Everything that keeps modules from loading, in files and on the kernel command line. */
-function blacklisted({ kernelModules, boot }: HostFacts): readonly Blacklisted[] | undefined {
-  const { modprobe } = kernelModules;
-  if (isUnknown(modprobe)) return undefined;
-  const args = isUnknown(boot.cmdline) ? [] : boot.cmdline.args;
-  return [
-    ...modprobe.blacklist.map(({ module, file, line }) => ({
-      module: moduleName(module),
-      evidence: seen(`${file}:${line}`, `blacklist ${module}`),
-      firm: false,
-    })),
-    ...modprobe.install
-      .filter(({ command }) => /^\/(usr\/)?bin\/(false|true)\b/.test(command.trim()))
-      .map(({ module, command, file, line }) => ({
-        module: moduleName(module),
-        evidence: seen(`${file}:${line}`, `install ${module} ${command}`),
-        firm: true,
-      })),
-    ...args
-      .filter(({ key }) => key === 'modprobe.blacklist' || key === 'module_blacklist')
-      .flatMap(({ key, value = '', raw }) =>
-        value.split(',').map((module) => ({
-          module: moduleName(module),
-          evidence: seen('/proc/cmdline', raw),
-          firm: key === 'module_blacklist',
-        })),
-      ),
-  ];
-}
 
 const gpuDrivers = new Set([
   'nouveau',

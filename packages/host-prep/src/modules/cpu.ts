@@ -1,4 +1,5 @@
 import { isUnknown } from '@vmgpu/core';
+import { blacklistedAtBoot, blacklistsOf, removeBlacklist } from './blacklisted.ts';
 import { fault, hostCheck, pass, seen, unclear, virtualMachines, warn } from './check.ts';
 
 const firmware =
@@ -36,15 +37,21 @@ const cpuVirtualization = hostCheck('H06', 'CPU virtualization', 'blocker', virt
     : pass('The processor offers hardware virtualization.', evidence);
 });
 
-const kvm = hostCheck('H07', '/dev/kvm', 'blocker', virtualMachines, ({ system }) => {
-  const { kvmDevice, cpu } = system;
+const kvm = hostCheck('H07', '/dev/kvm', 'blocker', virtualMachines, (facts) => {
+  const { kvmDevice, cpu } = facts.system;
   if (isUnknown(kvmDevice)) return unclear('/dev/kvm', kvmDevice);
-  if (kvmDevice) return pass('KVM is there.', seen('/dev/kvm', 'present'));
   const module = !isUnknown(cpu) && cpu.virtualization === 'svm' ? 'kvm_amd' : 'kvm_intel';
+  const bars = blacklistsOf(facts, ['kvm', module]);
+  const barred = bars.length > 0;
+  const present = seen('/dev/kvm', kvmDevice ? 'present' : 'absent');
+  if (kvmDevice)
+    return barred
+      ? warn(`KVM is there, but ${blacklistedAtBoot}`, [present, ...bars], removeBlacklist, true)
+      : pass('KVM is there.', present);
   return fault(
-    'There is no /dev/kvm, so virtual machines cannot run at full speed or not at all.',
-    [seen('/dev/kvm', 'absent')],
-    `Load ${module}. If that fails, hardware virtualization is off in the firmware.`,
+    `There is no /dev/kvm, so virtual machines cannot run at full speed or not at all${barred ? `; ${blacklistedAtBoot}` : '.'}`,
+    [present, ...bars],
+    `${barred ? `${removeBlacklist} ` : ''}Load ${module}. If that fails, hardware virtualization is off in the firmware.`,
     !isUnknown(cpu) && cpu.virtualization !== null,
   );
 });

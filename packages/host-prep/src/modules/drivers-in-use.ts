@@ -16,6 +16,9 @@ export function isVfioDriver(driver: string): boolean {
   return /(^|_)vfio(_|$)/.test(moduleName(driver)) && driver !== 'nvidia_vgpu_vfio';
 }
 
+/** What giving a function to a virtual machine loads. */
+export const vfioModules: readonly string[] = ['vfio', 'vfio_pci', 'vfio_pci_core', 'vfio_iommu_type1'];
+
 /** Free for a virtual machine: no driver, pci-stub, or one of VFIO (Linux, drivers/vfio: group viability). */
 export function isReleased(driver: Fact<string | null>): boolean | undefined {
   if (isUnknown(driver)) return undefined;

@@ -1,5 +1,6 @@
 import { baseId, type Evidence, isUnknown } from '@vmgpu/core';
 import type { HostFacts } from '../facts/host-facts.ts';
+import { blacklistedAtBoot, blacklistsOf, removeBlacklist } from './blacklisted.ts';
 import {
   deviceCheck,
   fault,
@@ -13,7 +14,7 @@ import {
   vgpu,
   warn,
 } from './check.ts';
-import { isVfioDriver, loadsVfio } from './drivers-in-use.ts';
+import { isVfioDriver, loadsVfio, vfioModules } from './drivers-in-use.ts';
 import { kernelAtLeast } from './kernel-arguments.ts';
 import { moduleName } from './module-names.ts';
 import { type IdsSource, takesId, vfioIds } from './vfio-ids.ts';
@@ -22,12 +23,14 @@ const modules = hostCheck('H15', 'VFIO modules', 'blocker', passthrough, (facts,
   const { vfioPci, loaded } = facts.kernelModules;
   if (vfioPci === 'builtin')
     return pass('vfio-pci is part of the kernel.', seen('modinfo -F filename vfio-pci', '(builtin)'));
+  const bars = blacklistsOf(facts, vfioModules);
   const bound = facts.gpus.find(({ driver }) => typeof driver === 'string' && isVfioDriver(driver));
-  if (bound)
-    return pass(
-      'VFIO is at work.',
-      seen(`/sys/bus/pci/devices/${bound.address}/driver`, String(bound.driver)),
-    );
+  if (bound) {
+    const work = seen(`/sys/bus/pci/devices/${bound.address}/driver`, String(bound.driver));
+    return bars.length === 0
+      ? pass('VFIO is at work.', work)
+      : warn(`VFIO is at work, but ${blacklistedAtBoot}`, [work, ...bars], removeBlacklist, true);
+  }
   if (vfioPci === 'absent') {
     return fault(
       'The kernel has no vfio-pci.',
@@ -38,11 +41,17 @@ const modules = hostCheck('H15', 'VFIO modules', 'blocker', passthrough, (facts,
   if (isUnknown(loaded)) return unclear('/proc/modules', loaded);
   const wanted = ['vfio_pci', ...(builtIn(facts, 'CONFIG_VFIO_IOMMU_TYPE1') ? [] : ['vfio_iommu_type1'])];
   const missing = wanted.filter((name) => !loaded.includes(name));
-  if (missing.length === 0) return pass('The VFIO modules are loaded.', seen('/proc/modules', some(wanted)));
+  if (missing.length === 0)
+    return bars.length === 0
+      ? pass('The VFIO modules are loaded.', seen('/proc/modules', some(wanted)))
+      : warn(`The VFIO modules are loaded, but ${blacklistedAtBoot}`, bars, removeBlacklist, true);
+  const isAre = missing.length === 1 ? 'is' : 'are';
   const judgement = [
-    `${some(missing)} ${missing.length === 1 ? 'is' : 'are'} not loaded.`,
-    [seen('/proc/modules', `without ${some(missing)}`)],
-    'Load vfio, vfio_iommu_type1 and vfio_pci at boot.',
+    bars.length === 0
+      ? `${some(missing)} ${isAre} not loaded.`
+      : `${some(missing)} ${isAre} not loaded, and ${blacklistedAtBoot}`,
+    [seen('/proc/modules', `without ${some(missing)}`), ...bars],
+    `${bars.length === 0 ? '' : `${removeBlacklist} `}Load vfio, vfio_iommu_type1 and vfio_pci at boot.`,
     true,
   ] as const;
   return loadsVfio(subject) ? warn(...judgement) : fault(...judgement);

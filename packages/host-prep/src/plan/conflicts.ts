@@ -1,6 +1,6 @@
 import { type GpuDevice, isUnknown } from '@vmgpu/core';
 import type { HostFacts } from '../facts/host-facts.ts';
-import { isVfioDriver } from '../modules/drivers-in-use.ts';
+import { isVfioDriver, vfioModules } from '../modules/drivers-in-use.ts';
 import { relevantWords, remappingOff, switchedOff } from '../modules/kernel-arguments.ts';
 import { moduleName } from '../modules/module-names.ts';
 import { addArgument, type Draft, editFile, faults, removeArgument, wantLine } from './draft.ts';
@@ -11,7 +11,7 @@ import { cannotEdit } from './vfio-ids.ts';
 
 /** Lines of other people's files that work against the goal: switched off where the check that found them says. */
 export function settleConflicts(draft: Draft): void {
-  for (const finding of faults(draft, 'H16', 'H17', 'H26')) {
+  for (const finding of faults(draft, 'H07', 'H15', 'H16', 'H17', 'H26')) {
     for (const { source, text } of finding.evidence) {
       const [, path, line] = /^(\/.+):(\d+)$/.exec(source) ?? [];
       if (source === '/proc/cmdline') withoutModule(draft, text, finding.id);
@@ -32,8 +32,9 @@ function withoutModule(draft: Draft, token: string, check: string): void {
   if (kept.length > 0) addArgument(draft, `${key}=${kept.join(',')}`, check);
 }
 
-/** True when a device that the host keeps is, or can only be, driven by the module. */
+/** True for KVM and VFIO, and when a device that the host keeps is, or can only be, driven by the module. */
 function isNeeded({ facts, readiness }: Draft, module: string): boolean {
+  if (vfioModules.includes(module) || /^kvm(_intel|_amd)?$/.test(module)) return true;
   const given = new Set<string>(
     facts.gpus
       .filter(({ address }) => readiness.devices.some((device) => device.address === address))

@@ -9,6 +9,8 @@ import { ask, askOrNull, at, type OsPort } from './port.ts';
 export interface ServerAnswer extends NovaServer {
   readonly id: string;
   readonly status: string;
+  /** When it last changed, by Nova's clock. */
+  readonly updated?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly image?: { readonly id?: string } | '';
   readonly fault?: { readonly code?: number; readonly message?: string; readonly details?: string };

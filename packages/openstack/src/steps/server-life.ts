@@ -19,6 +19,13 @@ interface Wait {
   readonly until: readonly string[];
 }
 
+interface Looks {
+  /** Undefined when it did not show the server. */
+  readonly look: (options: CallOptions) => Promise<ServerAnswer | null | undefined>;
+  /** The longest pause that is worth while, in ms, where looks are shared. */
+  readonly againMs?: () => number | undefined;
+}
+
 /** How long, in ms, even the quickest build takes: a look before that would be in vain. */
 const quickestBuildMs = 1_200;
 
@@ -34,7 +41,10 @@ export async function awaitBuild(
   try {
     context.emit({ message: `${name}: ordered`, fraction: 0 });
     await context.clock.sleep(quickestBuildMs, context.signal);
-    return await awaitServer(env, context, wait, (options) => env.looks.look(server, options));
+    return await awaitServer(env, context, wait, {
+      look: (options) => env.looks.look(server, options),
+      againMs: env.looks.sharedMs,
+    });
   } finally {
     done();
   }
@@ -60,13 +70,14 @@ export function awaitServer(
   env: StepEnv,
   { retry, signal, emit }: StepContext,
   { id, timeoutMs, until }: Wait,
-  look: (options: CallOptions) => Promise<ServerAnswer | null | undefined> = (options) =>
-    getServer(env.os, id, options),
+  { look, againMs }: Looks = { look: (options) => getServer(env.os, id, options) },
 ): Promise<ServerAnswer | null> {
   return retry.poll<ServerAnswer | null>(
     async (): Promise<Probe<ServerAnswer | null>> => {
       const server = await look({ signal });
-      if (server === undefined) return { done: false };
+      const soon = againMs?.();
+      const again = soon === undefined ? {} : { againMs: soon };
+      if (server === undefined) return { done: false, ...again };
       if (!server) return { done: true, value: null };
       const task = server['OS-EXT-STS:task_state'] ?? undefined;
       const fraction = task === undefined ? undefined : progress[task];
@@ -77,7 +88,7 @@ export function awaitServer(
       const ended = server.status === 'ERROR' || until.includes(server.status);
       return ended && task === undefined
         ? { done: true, value: server }
-        : { done: false, seen: `${server.status} ${task ?? ''}`.trim() };
+        : { done: false, seen: `${server.status} ${task ?? ''}`.trim(), ...again };
     },
     { what: `Server ${id}`, timeoutMs, minMs: 800, maxMs: 5_000 },
   );
