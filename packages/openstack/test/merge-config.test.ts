@@ -62,6 +62,13 @@ describe('settings are merged into a file', () => {
     );
   });
 
+  it('and an entry of somebody else that goes on in the next line stays whole', () => {
+    const theirs = '[devices]\nenabled_mdev_types = nvidia-63,\n  nvidia-64\n  odd\n';
+    const once = mergeConfig(theirs, sections('devices', 'enabled_mdev_types', 'nvidia-70'), 'nova.conf');
+    expect(once).toBe('[devices]\nenabled_mdev_types = nvidia-63,nvidia-64\n  odd,nvidia-70\n');
+    expect(mergeConfig(once, sections('devices', 'enabled_mdev_types', 'nvidia-70'), 'nova.conf')).toBe(once);
+  });
+
   const line = fc.constantFrom(
     '[pci]',
     '[devices]',

@@ -107,11 +107,12 @@ export function normalKey(key: string): string {
   return key.replaceAll('-', '_');
 }
 
-/** One `key = value` line: `$` becomes `$$`, and a value that quoting would change is quoted. */
+/** One `key = value` line: `$` becomes `$$`, a value that quoting would change is quoted, further lines are indented. */
 export function printOsloOption(key: string, value: string): string {
-  const dollar = value.replaceAll('$', '$$$$');
-  const quoted = unquote(dollar) !== dollar || dollar !== dollar.trim() ? `"${dollar}"` : dollar;
-  return `${key} = ${quoted}\n`;
+  const [first = '', ...more] = value.replaceAll('$', '$$$$').split('\n');
+  const quoted = unquote(first) !== first || first !== first.trim() ? `"${first}"` : first;
+  const continuation = more.filter((line) => line.trim() !== '').map((line) => `  ${line}\n`);
+  return `${key} = ${quoted}\n${continuation.join('')}`;
 }
 
 /** Settings of one file: sections in order, each with its options; several values make several lines. */
