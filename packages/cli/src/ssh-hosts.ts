@@ -75,7 +75,9 @@ async function chosenHosts(
   const file = input.value('hosts');
   const listed = file === undefined ? [] : await fromFile(file, io);
   const named = input.values('ssh');
-  if (named.length === 0) return { entries: listed, listed };
+  // Who leads to others is not one of them, unless it is named.
+  const ways = new Set([input.value('jump'), ...listed.map(({ jump }) => jump)]);
+  if (named.length === 0) return { entries: listed.filter(({ name }) => !ways.has(name)), listed };
   const entries = named.map((text) => {
     const found = listed.find(({ name }) => name === text);
     if (found) return found;

@@ -147,4 +147,25 @@ describe('hosts over SSH', () => {
     hostsFile({ gpu01: host });
     expect((await run('doctor', ...mode, '--ssh', 'gpu02')).err).toContain('did you mean gpu01?');
   });
+
+  it('that lead to others are no targets themselves, unless they are named', async () => {
+    const [bastion, host] = [await unprepared(), await unprepared()];
+    hostsFile({ bastion, gpu01: host });
+    const text = `defaults: { identity: key }
+hosts:
+  bastion: { address: 127.0.0.1, port: ${bastion.port} }
+  gpu01: { address: 127.0.0.1, port: ${host.port}, jump: bastion }
+`;
+    writeFileSync(join(directory, 'hosts.yaml'), text);
+    const judged = async (...words: string[]) => {
+      const { out } = await run('doctor', ...mode, '--json', ...words);
+      const { kind, items } = JSON.parse(out) as { kind: string; items?: readonly unknown[] };
+      return { kind, count: items?.length };
+    };
+    expect(await judged()).toEqual({ kind: 'HostReadiness', count: undefined });
+    expect(await judged('--ssh', 'bastion', '--ssh', 'gpu01')).toEqual({
+      kind: 'HostReadinessList',
+      count: 2,
+    });
+  });
 });

@@ -52,9 +52,11 @@ export const platformRole: readonly OpenStackGrant[] = [
       'os_compute_api:os-flavor-extra-specs:delete',
       'os_compute_api:os-hypervisors:list-detail',
       'os_compute_api:os-aggregates:index',
+      'os_compute_api:servers:detail',
+      'os_compute_api:limits',
     ],
     role: 'admin',
-    why: 'flavors; hosts and aggregates to look at',
+    why: 'flavors; hosts, aggregates, servers and quotas to look at',
   },
   {
     service: 'placement',

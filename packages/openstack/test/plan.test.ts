@@ -33,6 +33,41 @@ function specs(made: ReturnType<typeof plan>): Readonly<Record<string, string>> 
   );
 }
 
+describe('the quota of the project', () => {
+  const limits = {
+    maxTotalInstances: 10,
+    totalInstancesUsed: 3,
+    maxTotalCores: -1,
+    totalCoresUsed: 900,
+    maxTotalRAMSize: 16_384,
+    totalRAMUsed: 8_193,
+  };
+  const made = vm({ ...full, cpu: { cores: 4 }, memory: '8GiB', gpus: [a10] });
+
+  it('has no room for the server: said before Nova refuses it, and only where a server is ordered', () => {
+    const tight = plan(made, { ...offlineSnapshot(), limits });
+    expect(tight.diagnostics.filter(({ kind }) => kind === 'blocked')).toEqual([
+      expect.objectContaining({
+        code: 'openstack.quota',
+        path: 'spec.memory',
+        message: 'the project may have 16384 MiB of memory and has 8193; this server takes 8192 more',
+      }),
+    ]);
+    expect(codes(plan(made, { ...offlineSnapshot(), limits }, { scope: 'platform' }), 'blocked')).toEqual([]);
+    const there = [
+      { id: 'b1', name: made.metadata.name, status: 'ACTIVE', flavor: { vcpus: 1, ram: 1, disk: 1 } },
+    ];
+    expect(codes(plan(made, { ...offlineSnapshot(), limits, servers: there }), 'blocked')).toEqual([]);
+  });
+
+  it('has just enough', () => {
+    const enough = { ...limits, totalRAMUsed: 8_192, totalInstancesUsed: 9 };
+    expect(codes(plan(made, { ...offlineSnapshot(), limits: enough }), 'blocked')).toEqual([]);
+    const none = { ...enough, totalInstancesUsed: 10 };
+    expect(codes(plan(made, { ...offlineSnapshot(), limits: none }), 'blocked')).toEqual(['openstack.quota']);
+  });
+});
+
 describe('passthrough', () => {
   it('goes through Placement from 2024.1 on, computes before schedulers', () => {
     const made = plan(vm({ ...full, gpus: [a10] }), offlineSnapshot({ version: '2024.1' }));

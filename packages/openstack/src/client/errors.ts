@@ -26,6 +26,7 @@ export function readOsError(response: HttpResponse): ErrorReading {
   if (status === 403) {
     const right = rightsNamed.map((pattern) => pattern.exec(message)?.[1]).find((name) => name !== undefined);
     const hint = 'the role of the login does not allow this call';
+    if (/do not own this image/.test(message)) return { message, hint: imageHint, ...details };
     if (right === undefined) return { message, hint, ...details };
     return {
       message,
@@ -47,6 +48,9 @@ const rightsNamed: readonly RegExp[] = [
   /not authorized to complete (\w+_\w+) action/,
 ];
 
+// Glance 25, glance/policy.py, check_is_admin.
+const imageHint =
+  "log in to the project that owns the image, or with a role that Glance's rule context_is_admin names";
 const quotaHint = 'free something of the project, or have its limit raised';
 const longestText = 600;
 

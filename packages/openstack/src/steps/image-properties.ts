@@ -18,6 +18,7 @@ async function readNow(
   if (!found) {
     throw new VmgpuError('not-found', `there is no image ${image}`, {
       expected: 'an image that the login may see',
+      hint: 'Glance also hides an image that its rule get_image keeps from the login',
     });
   }
   return Object.fromEntries(

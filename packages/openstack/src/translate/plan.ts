@@ -18,6 +18,7 @@ import { configFiles } from './layout.ts';
 import { askPassthrough } from './passthrough.ts';
 import { addSetting } from './pci-settings.ts';
 import { limitSteps, nameSteps, providerSteps } from './platform-steps.ts';
+import { noteQuota } from './quota.ts';
 import { since } from './releases.ts';
 import type { OpenStackSnapshot } from './snapshot.ts';
 import { askVgpu } from './vgpu.ts';
@@ -43,6 +44,7 @@ export function planOpenStack(intent: GpuVm, snapshot: OpenStackSnapshot, option
     ...limitSteps(context),
   ];
   const own = options.vm === undefined ? newVm(context, specs) : existingVm(context, specs, options.vm);
+  if (options.scope !== 'platform') noteQuota(context, own);
   const steps = [...platform, ...own].filter(
     ({ scope }) => options.scope === undefined || scope === options.scope,
   );
