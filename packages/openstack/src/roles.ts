@@ -48,6 +48,7 @@ export const platformRole: readonly OpenStackGrant[] = [
     rules: [
       'os_compute_api:os-flavor-manage:create',
       'os_compute_api:os-flavor-manage:delete',
+      'os_compute_api:os-flavor-extra-specs:index',
       'os_compute_api:os-flavor-extra-specs:create',
       'os_compute_api:os-flavor-extra-specs:delete',
       'os_compute_api:os-hypervisors:list-detail',

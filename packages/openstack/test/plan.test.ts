@@ -361,6 +361,16 @@ describe('an attachment', () => {
     expect(bare.extraSpecs).toEqual({ 'hw:cpu_policy': 'dedicated' });
   });
 
+  it('is refused where the extra specs are hidden: they would be lost', () => {
+    const { extra_specs: _hidden, ...flavor } = server.flavor;
+    const { vcpus, ram, disk } = flavor;
+    const flavors = [{ id: 'f1', name: flavor.original_name, vcpus, ram, disk }];
+    const blind = { ...snapshot, flavors, servers: [{ ...server, flavor }] };
+    expect(codes(plan(vm({ gpus: [a10] }), blind, { vm: 'db' }), 'blocked')).toEqual([
+      'openstack.extra-specs-hidden',
+    ]);
+  });
+
   it('needs the server', () => {
     expect(codes(plan(vm({ gpus: [a10] }), offlineSnapshot(), { vm: 'db' }), 'blocked')).toEqual([
       'openstack.server-unknown',

@@ -3,7 +3,7 @@ import type { CallOptions } from '@vmgpu/core';
 import type { FlavorState } from '../translate/flavor.ts';
 import type { NovaFlavor } from '../translate/snapshot.ts';
 import { listAll } from './pages.ts';
-import { askOrNull, at, type OsPort } from './port.ts';
+import { ask, askOrNull, at, type OsPort } from './port.ts';
 
 /** From 2.61 the extra specs stand in the flavor, for those who may see them. */
 const withSpecs = ['2.61'];
@@ -29,6 +29,22 @@ export async function getFlavor(os: OsPort, id: string, options: CallOptions): P
     ...options,
   });
   return answer?.flavor ?? null;
+}
+
+/**
+ * The flavor with its extra specs. Where Nova leaves them out, they are asked for, so that the refusal names the rule: a
+ * flavor whose extra specs one may not see is not one that has none.
+ */
+export async function getWholeFlavor(
+  os: OsPort,
+  id: string,
+  options: CallOptions,
+): Promise<NovaFlavor | null> {
+  const flavor = await getFlavor(os, id, options);
+  if (!flavor || flavor.extra_specs) return flavor;
+  const path = at`/flavors/${id}/os-extra_specs`;
+  const request = { method: 'GET', path, versions: ['2.1'], ...options } as const;
+  return { ...flavor, ...(await ask<Pick<NovaFlavor, 'extra_specs'>>(os, 'compute', request)) };
 }
 
 /** `POST /flavors`. Administrator. Descriptions came with 2.55. */

@@ -96,6 +96,13 @@ export async function readSnapshot(
       ),
     see<Readonly<Record<string, number>>>('limits', 'reader in the project', getLimits),
   ]);
+  if (flavors?.some(({ extra_specs }) => extra_specs === undefined)) {
+    gaps.push({
+      path: 'flavors',
+      why: 'the role of the login does not show their extra specs',
+      needs: 'os_compute_api:os-flavor-extra-specs:index',
+    });
+  }
   if (facts.hosts === undefined) {
     gaps.push({
       path: 'hosts',

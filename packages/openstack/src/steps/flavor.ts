@@ -1,6 +1,12 @@
 import { type Step, type StepContext, type StepOutcome, VmgpuError } from '@vmgpu/core';
 import { hasCode } from '../client/errors.ts';
-import { createFlavor, deleteExtraSpec, deleteFlavor, getFlavor, setExtraSpecs } from '../client/flavors.ts';
+import {
+  createFlavor,
+  deleteExtraSpec,
+  deleteFlavor,
+  getWholeFlavor,
+  setExtraSpecs,
+} from '../client/flavors.ts';
 import { needsOldMicroversion } from '../translate/extra-specs.ts';
 import type { FlavorState } from '../translate/flavor.ts';
 import type { NovaFlavor } from '../translate/snapshot.ts';
@@ -18,7 +24,7 @@ async function doFlavor(env: StepEnv, step: Step, context: StepContext): Promise
   const { flavor, extraSpecs } = step.after as FlavorState;
   let before = context.noted?.before as SpecsBefore | null | undefined;
   const status = await settle(context, async (options): Promise<StepOutcome['status']> => {
-    const now = await getFlavor(env.os, flavor.id, options);
+    const now = await getWholeFlavor(env.os, flavor.id, options);
     if (now) refuseOther(now, flavor);
     const current = now && specsBefore(now, extraSpecs);
     const missing = Object.entries(extraSpecs).filter(([key, value]) => current?.[key] !== value);
@@ -118,7 +124,7 @@ async function undoFlavor(
   const { flavor, extraSpecs } = step.after as FlavorState;
   const before = (outcome.before ?? null) as SpecsBefore | null;
   await settle(context, async (options) => {
-    const now = await getFlavor(env.os, flavor.id, options);
+    const now = await getWholeFlavor(env.os, flavor.id, options);
     if (!now) return;
     if (before === null) {
       refuseForeign(now, extraSpecs);

@@ -48,6 +48,15 @@ export function readOpenStack(document: OpenStackNative, snapshot?: OpenStackSna
   const rest = residual(intent, target, native, flavor, image);
   const spec =
     Object.keys(rest).length === 0 ? neutral : { ...neutral, providerOptions: { openstack: rest } };
+  if (native.flavor !== undefined && native.flavor.extra_specs === undefined && !server.flavor.extra_specs) {
+    note(
+      { diagnostics },
+      'lossy',
+      'extra-specs-hidden',
+      'flavor.extra_specs',
+      'the extra specs are not shown to this login (os_compute_api:os-flavor-extra-specs:index): GPUs may be missing here',
+    );
+  }
   if (flavor.extra_specs?.['accel:device_profile'] !== undefined) {
     note(
       { diagnostics },

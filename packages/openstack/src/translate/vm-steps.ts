@@ -59,6 +59,17 @@ export function existingVm(
     );
     return [];
   }
+  if (current.extra_specs === undefined) {
+    note(
+      context,
+      'blocked',
+      'extra-specs-hidden',
+      'metadata.name',
+      `the extra specs of ${ref}'s flavor are not shown to this login, and a resize would lose them`,
+      'The login needs os_compute_api:os-flavor-extra-specs:index.',
+    );
+    return [];
+  }
   if (!isAttachment(context.intent)) {
     for (const field of ['disks', 'networks', 'userData', 'machine', 'guestOs'] as const) {
       if (context.intent.spec[field] === undefined) continue;
@@ -71,10 +82,10 @@ export function existingVm(
       );
     }
   }
-  const state = flavorOf(context, sorted({ ...withoutGpus(current.extra_specs ?? {}), ...specs }), current);
+  const state = flavorOf(context, sorted({ ...withoutGpus(current.extra_specs), ...specs }), current);
   if (state === undefined) return [];
   const sameFlavor =
-    sameJson(state.extraSpecs, current.extra_specs ?? {}) &&
+    sameJson(state.extraSpecs, current.extra_specs) &&
     (['vcpus', 'ram', 'disk'] as const).every((field) => state.flavor[field] === current[field]);
   if (sameFlavor) return [];
   const flavor = flavorStep(context, state);
@@ -97,8 +108,11 @@ export function existingVm(
 
 function embeddedFlavor({ snapshot }: PlanContext, { flavor }: NovaServer): NovaFlavor {
   const name = flavor.original_name ?? flavor.name;
-  const known = flavor.extra_specs ? undefined : snapshot.flavors?.find((other) => other.name === name);
-  return { ...flavor, extra_specs: flavor.extra_specs ?? known?.extra_specs ?? {} };
+  if (flavor.extra_specs) return flavor;
+  const known = snapshot.flavors?.find((other) => other.name === name);
+  // Nova leaves them out of both for a login that may not see them.
+  const { extra_specs } = known ?? { extra_specs: {} };
+  return extra_specs ? { ...flavor, extra_specs } : flavor;
 }
 
 /** Extra specs of a flavor without those that ask for GPUs. */
