@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { printCapture } from '@vmgpu/host-prep/capture';
@@ -126,8 +126,19 @@ describe('hosts over SSH', () => {
     expect(broken.err).toMatch(
       /(done and kept: |no step was finished).*stopped in .*next: vmgpu prepare --hosts hosts.yaml --ssh gpu01 --resume/s,
     );
-    // The host's own copy of the plan is lost as well: the one kept here is enough.
-    rmSync(join(host.root, 'var/lib/vmgpu/plan.json'), { force: true });
+    // The host's own copy of the plan is damaged as well: the one kept here is enough. Without either one nobody guesses.
+    const copies = [
+      join(host.root, 'var/lib/vmgpu/plan.json'),
+      join(directory, '.local/state/vmgpu/hosts/gpu01.json'),
+    ];
+    const [there = '', here = ''] = copies;
+    const kept = readFileSync(here);
+    for (const copy of copies) writeFileSync(copy, kept.subarray(0, 200));
+    const guessed = await run('prepare', '--resume');
+    expect(guessed.status).toBe(3);
+    expect(guessed.err).toMatch(/plan\.json on gpu01 is no plan.*remove it and prepare the host anew/s);
+    writeFileSync(here, kept);
+    expect(readFileSync(there)).toHaveLength(200);
     const resumed = await run('prepare', '--resume');
     expect(resumed.err).toContain('the host keeps no plan; going on with');
     expect(resumed.status).toBe(0);

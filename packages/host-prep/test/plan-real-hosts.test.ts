@@ -39,6 +39,7 @@ describe.skipIf(folder === undefined)('configurations of real hosts', () => {
       expect(kinds).not.toContain('boot-loader');
     host.apply(planHostRemoval(host.facts()));
     expect(host.foreign()).toEqual(before);
+    console.log(`${name}: ${plan.steps.length} steps, then 0`);
   });
 });
 

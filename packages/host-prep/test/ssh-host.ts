@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -137,7 +146,8 @@ export async function startSshHost(options: SshHostOptions = {}): Promise<SshHos
     onReboot() {
       host.bootId = 'boot-2';
     },
-    file: (path) => filesIn(root)[path],
+    // While a program is at work on the host, other files come and go.
+    file: (path) => (existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined),
     files: () => filesIn(root),
     async close() {
       host.drop();
