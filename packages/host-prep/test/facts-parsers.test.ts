@@ -100,6 +100,10 @@ describe('boot entries', () => {
         'grep: noise\nindex=0\nkernel="/boot/vmlinuz-5"\nargs="ro quiet"\nindex=1\nkernel=/boot/vmlinuz-3\nargs=ro\n',
       ),
     ).toMatchObject([{ args: 'ro quiet' }, { args: 'ro' }]);
+    // grubby puts its own quotes around the text as it is.
+    expect(parseGrubby('index=0\nargs="ro dyndbg="file x.c +p" quiet"\n')).toMatchObject([
+      { args: 'ro dyndbg="file x.c +p" quiet' },
+    ]);
   });
 });
 
