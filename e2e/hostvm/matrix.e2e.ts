@@ -43,7 +43,9 @@ describe.runIf(process.env.HOSTVM_FULL === '1')('a host', () => {
     const untouched = filesOf(host);
     const driversBefore = drivers();
     const facts = await read();
-    expect(assessHost(facts, { ...goal, catalog }).verdict).toBe('not-ready');
+    const { verdict } = assessHost(facts, { ...goal, catalog });
+    if (scenario.ready === false) expect(verdict).not.toBe('ready');
+    else expect(verdict).toBe('not-ready');
     if (refusedWithout) {
       const { diagnostics } = planHost(facts, refusedWithout.goal);
       expect(diagnostics.find(({ kind }) => kind === 'blocked')?.code).toBe(refusedWithout.code);
@@ -53,7 +55,10 @@ describe.runIf(process.env.HOSTVM_FULL === '1')('a host', () => {
       expect(filesOf(host)).toBe(untouched);
     }
 
-    const done = await applyHostPlan(port, planHost(facts, goal), options);
+    const done = await applyHostPlan(port, planHost(facts, goal), options).catch((error) => {
+      console.log(host.ssh('journalctl -b --no-pager -n 40 -u "vmgpu-*"'));
+      throw error;
+    });
     expect(done.status).toBe('done');
     // What needs no reboot must outlive one.
     if (!done.rebooted) host.reboot();

@@ -29,6 +29,20 @@ const slots = (...cards: readonly string[]) => cards.flatMap((card) => ['--slot'
 const kvmStandIn =
   'echo "c! /dev/kvm 0660 root root - 10:232" >/etc/tmpfiles.d/kvm.conf; systemd-tmpfiles --create --boot kvm.conf';
 
+// The stand-in driver has no manager: units that do nothing, and in captures the version and the module of one.
+const vgpuServices = `for unit in nvidia-vgpud nvidia-vgpu-mgr; do
+  printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/$unit.service
+  systemctl enable -q --now $unit
+done`;
+function asVgpuManager(capture: string): string {
+  return capture
+    .replace(
+      '#file absent /proc/driver/nvidia/version',
+      '#file ok /proc/driver/nvidia/version\n|NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.90.05  Mon Jun 24 2024',
+    )
+    .replace(/^\|\/sys\/module\//m, '|/sys/module/nvidia_vgpu_vfio\n$&');
+}
+
 const amd = ['--iommu', 'amd', '--cpus', '1'];
 const twin: HostGoal = { mode: 'vm-passthrough', devices: at('0000:01:00.0') };
 
@@ -54,7 +68,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'AMD IOMMU; four virtual functions (an NVMe controller stands in for a GPU)',
     options: [...amd, ...slots('nvme-sriov')],
-    disguise: (capture) => capture.replace(/^0x010802$/gm, '0x030200'),
+    disguise: (capture) => capture.replaceAll('/class:0x010802', '/class:0x030200'),
     goal: {
       mode: 'vm-vgpu',
       devices: at('0000:01:00.0'),
@@ -67,7 +81,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'AMD IOMMU; two A10-4Q of an A10 (mediated devices of a stand-in driver)',
     options: [...amd, ...slots('a10', 't4')],
-    setup: 'echo hostvm_vgpu >/etc/modules-load.d/hostvm.conf; modprobe hostvm_vgpu',
+    setup: `echo hostvm_vgpu >/etc/modules-load.d/hostvm.conf; modprobe hostvm_vgpu; ${vgpuServices}`,
+    disguise: asVgpuManager,
     goal: {
       mode: 'vm-vgpu',
       devices: at('0000:01:00.0'),

@@ -5,7 +5,7 @@ import { planHost } from '@vmgpu/host-prep/plan';
 import { assessHost } from '@vmgpu/host-prep/readiness';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bootHost, buildImage, type TestHost } from './host.ts';
-import { filesOf } from './host-state.ts';
+import { driversOf, filesOf } from './host-state.ts';
 
 // The same host, started by UEFI: which loader it was, and words in the file that this loader does not read. HOSTVM_FULL=1.
 
@@ -22,8 +22,8 @@ afterEach(async () => {
 });
 
 describe.runIf(process.env.HOSTVM_FULL === '1')('a host that starts by UEFI', () => {
-  const boot = (image: string) => {
-    host = bootHost('e2e-uefi', ['--image', image, '--iommu', 'none', '--cpus', '1', '--slot', 'a10']);
+  const boot = (image: string, iommu: 'amd' | 'none') => {
+    host = bootHost('e2e-uefi', ['--image', image, '--iommu', iommu, '--cpus', '1', '--slot', 'a10']);
     port = host.port();
   };
   const commandLineCheck = async () => {
@@ -32,7 +32,7 @@ describe.runIf(process.env.HOSTVM_FULL === '1')('a host that starts by UEFI', ()
   };
 
   it('with GRUB: the words in /etc/kernel/cmdline are found, GRUB is prepared, and comes back', async () => {
-    boot('uefi-grub');
+    boot('uefi-grub', 'amd');
     const { boot: facts } = await readHost(port);
     expect(facts).toMatchObject({ firmware: 'efi', loader: { kind: 'grub' } });
     host.ssh('mkdir -p /etc/kernel && echo "root=/dev/vda1 ro iommu=pt" >/etc/kernel/cmdline');
@@ -44,7 +44,7 @@ describe.runIf(process.env.HOSTVM_FULL === '1')('a host that starts by UEFI', ()
     expect(await commandLineCheck()).toMatchObject({ status: 'pass' });
 
     const untouched = filesOf(host);
-    const goal = { mode: 'container', hugepages: { size: 2 ** 21, count: 64 } } as const;
+    const goal = { mode: 'vm-passthrough', hugepages: { size: 2 ** 21, count: 64 } } as const;
     const plan = planHost(await readHost(port), goal);
     expect(plan.steps.map(({ kind }) => kind)).toContain('boot-loader');
     expect(await applyHostPlan(port, plan, { reboot: true })).toMatchObject({
@@ -52,13 +52,14 @@ describe.runIf(process.env.HOSTVM_FULL === '1')('a host that starts by UEFI', ()
       rebooted: true,
     });
     expect(host.ssh('cat /proc/cmdline')).toContain('hugepagesz=2M hugepages=64');
+    expect(driversOf(host, ['0000:01:00.0'])).toEqual(['vfio-pci']);
     expect(planHost(await readHost(port), goal).steps).toEqual([]);
     expect(await rollbackHost(port, { reboot: true })).toMatchObject({ rebooted: true });
     expect(filesOf(host)).toBe(untouched);
   });
 
   it('with systemd-boot: the words in /etc/default/grub are found, and no file is written that it does not read', async () => {
-    boot('uefi-systemd-boot');
+    boot('uefi-systemd-boot', 'none');
     const { boot: facts } = await readHost(port);
     expect(facts).toMatchObject({ firmware: 'efi', loader: { kind: 'systemd-boot' } });
     host.ssh(`sed -i 's/^GRUB_CMDLINE_LINUX=.*/GRUB_CMDLINE_LINUX="iommu=pt"/' /etc/default/grub`);
