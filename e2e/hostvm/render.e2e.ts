@@ -17,7 +17,7 @@ beforeAll(() => buildImage());
 afterEach(() => host?.down());
 
 describe.runIf(process.env.HOSTVM_FULL === '1')('the executor, the script and the playbook', () => {
-  it('end in the same state', async () => {
+  it('end in the same state', { timeout: 2 * 3_600_000 }, async () => {
     host = bootHost('e2e-render', ['--iommu', 'amd', '--cpus', '1', '--slot', 'a10', '--slot', 'a6000']);
     host.ssh('echo "blacklist vfio-pci" >/etc/modprobe.d/local.conf');
     givePython(host);

@@ -1,7 +1,7 @@
 /** The provider on simulated clouds of several kinds: what fails is told with its cause, and leaves nothing. */
 import type { GpuVm, VmgpuError } from '@vmgpu/core';
 import { apply, undo } from '@vmgpu/core/engine';
-import type { ConfigText, Scenario } from '@vmgpu/simulators/openstack';
+import type { ConfigText } from '@vmgpu/simulators/openstack';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   canaryScenario,
@@ -231,13 +231,26 @@ describe('the cloud misbehaves', () => {
     expect(bench.lies()).toEqual(before);
   });
 
-  it('quota is told as such', async () => {
-    const scenario: Scenario = { ...canaryScenario(), quota: { instances: 0 } };
-    bench = await simBench({ scenario });
-    const cause = await failureOf(vm(share));
-    expect([cause.code, cause.message]).toEqual([
+  it('quota is told as such: by the plan, and by Nova when it went down since', async () => {
+    bench = await simBench();
+    const planned = async () =>
+      bench.provider.translate.plan(
+        vm(share),
+        await bench.provider.snapshot('platform', { vm: { name: vm(share).metadata.name } }),
+      );
+    const before = await planned();
+    Object.assign(bench.sim.state.scenario, { quota: { instances: 0 } });
+    const error = await apply(before, bench.provider, options()).then(
+      () => undefined,
+      (reason: VmgpuError) => reason.cause as VmgpuError,
+    );
+    expect([error?.code, error?.message]).toEqual([
       'capacity',
       expect.stringContaining('Quota exceeded for instances'),
+    ]);
+    const { diagnostics } = await planned();
+    expect(diagnostics.filter(({ kind }) => kind === 'blocked').map(({ code }) => code)).toEqual([
+      'openstack.quota',
     ]);
   });
 
