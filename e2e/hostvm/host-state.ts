@@ -15,6 +15,7 @@ export function filesOf(host: TestHost): string {
 
 /** The driver of each function; `none` without. */
 export function driversOf(host: TestHost, addresses: readonly string[]): readonly string[] {
+  if (addresses.length === 0) return [];
   return host
     .ssh(
       `for a in ${addresses.join(' ')}; do basename "$(readlink /sys/bus/pci/devices/$a/driver || echo none)"; done`,
