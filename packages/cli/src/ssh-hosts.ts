@@ -75,9 +75,11 @@ async function chosenHosts(
   const file = input.value('hosts');
   const listed = file === undefined ? [] : await fromFile(file, io);
   const named = input.values('ssh');
-  // Who leads to others is not one of them, unless it is named.
-  const ways = new Set([input.value('jump'), ...listed.map(({ jump }) => jump)]);
-  if (named.length === 0) return { entries: listed.filter(({ name }) => !ways.has(name)), listed };
+  if (named.length === 0) {
+    // Who leads to others is not one of them, unless it is named.
+    const ways = new Set([input.value('jump'), ...listed.map(({ jump }) => jump)]);
+    return { entries: listed.filter(({ name }) => !ways.has(name)), listed };
+  }
   const entries = named.map((text) => {
     const found = listed.find(({ name }) => name === text);
     if (found) return found;

@@ -1,5 +1,5 @@
 /** The provider on simulated clouds of several kinds: what fails is told with its cause, and leaves nothing. */
-import type { GpuVm, VmgpuError } from '@vmgpu/core';
+import type { GpuVm, Plan, VmgpuError } from '@vmgpu/core';
 import { apply, undo } from '@vmgpu/core/engine';
 import type { ConfigText } from '@vmgpu/simulators/openstack';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -24,10 +24,19 @@ const gpus = (spec: GpuVm['spec'], from: number, to: number) => spec.gpus?.slice
 const card = { ...fullSpec, gpus: gpus(fullSpec, 0, 1) };
 const share = { ...namedSpec, gpus: gpus(namedSpec, 1, 2) };
 
-async function make(intent: GpuVm, provider = bench.provider) {
+async function planFor(intent: GpuVm, provider = bench.provider): Promise<Plan> {
   const snapshot = await provider.snapshot('platform', { vm: { name: intent.metadata.name } });
-  const plan = provider.translate.plan(intent, snapshot);
-  expect(plan.diagnostics.filter(({ kind }) => kind === 'blocked')).toEqual([]);
+  return provider.translate.plan(intent, snapshot);
+}
+
+const blocked = ({ diagnostics }: Plan) => diagnostics.filter(({ kind }) => kind === 'blocked');
+
+async function make(intent: GpuVm, provider = bench.provider) {
+  return carryOut(await planFor(intent, provider), provider);
+}
+
+async function carryOut(plan: Plan, provider = bench.provider) {
+  expect(blocked(plan)).toEqual([]);
   const operation = apply(plan, provider, options());
   await operation;
   // An operation is awaited where it is returned.
@@ -35,9 +44,13 @@ async function make(intent: GpuVm, provider = bench.provider) {
 }
 
 /** The cause of an apply that has to fail and to leave all as it was. */
-async function failureOf(intent: GpuVm, provider = bench.provider): Promise<VmgpuError> {
+function failureOf(intent: GpuVm, provider = bench.provider): Promise<VmgpuError> {
+  return failureIn(() => make(intent, provider));
+}
+
+async function failureIn(work: () => Promise<unknown>): Promise<VmgpuError> {
   const before = bench.lies();
-  const error = await make(intent, provider).then(
+  const error = await work().then(
     () => undefined,
     (reason: VmgpuError) => reason,
   );
@@ -232,26 +245,15 @@ describe('the cloud misbehaves', () => {
   });
 
   it('quota is told as such: by the plan, and by Nova when it went down since', async () => {
-    bench = await simBench();
-    const planned = async () =>
-      bench.provider.translate.plan(
-        vm(share),
-        await bench.provider.snapshot('platform', { vm: { name: vm(share).metadata.name } }),
-      );
-    const before = await planned();
+    bench = await simBench({ scenario: canaryScenario() });
+    const plan = await planFor(vm(share));
     Object.assign(bench.sim.state.scenario, { quota: { instances: 0 } });
-    const error = await apply(before, bench.provider, options()).then(
-      () => undefined,
-      (reason: VmgpuError) => reason.cause as VmgpuError,
-    );
-    expect([error?.code, error?.message]).toEqual([
+    const cause = await failureIn(() => carryOut(plan));
+    expect([cause.code, cause.message]).toEqual([
       'capacity',
       expect.stringContaining('Quota exceeded for instances'),
     ]);
-    const { diagnostics } = await planned();
-    expect(diagnostics.filter(({ kind }) => kind === 'blocked').map(({ code }) => code)).toEqual([
-      'openstack.quota',
-    ]);
+    expect(blocked(await planFor(vm(share))).map(({ code }) => code)).toEqual(['openstack.quota']);
   });
 
   it('a host that goes down is a gap of the snapshot', async () => {

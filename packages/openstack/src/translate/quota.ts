@@ -2,12 +2,39 @@ import type { Step } from '@vmgpu/core';
 import { note, type PlanContext } from './context.ts';
 import type { FlavorState } from './flavor.ts';
 
-/** Names in `GET /limits` (`absolute`) of what a new server takes. Source: Nova 26, Compute API reference, "Limits". */
-const counted = [
-  { most: 'maxTotalInstances', used: 'totalInstancesUsed', path: 'metadata.name', unit: 'servers' },
-  { most: 'maxTotalCores', used: 'totalCoresUsed', path: 'spec.cpu', unit: 'CPUs' },
-  { most: 'maxTotalRAMSize', used: 'totalRAMUsed', path: 'spec.memory', unit: 'MiB of memory' },
-] as const;
+interface Counted {
+  /** Names in `GET /limits` (`absolute`). Source: Nova 26, Compute API reference, "Limits". */
+  readonly most: string;
+  readonly used: string;
+  readonly path: string;
+  readonly unit: string;
+  /** What one server of the flavor takes. */
+  readonly takes: (flavor: FlavorState['flavor']) => number;
+}
+
+const counted: readonly Counted[] = [
+  {
+    most: 'maxTotalInstances',
+    used: 'totalInstancesUsed',
+    path: 'metadata.name',
+    unit: 'servers',
+    takes: () => 1,
+  },
+  {
+    most: 'maxTotalCores',
+    used: 'totalCoresUsed',
+    path: 'spec.cpu',
+    unit: 'CPUs',
+    takes: ({ vcpus }) => vcpus,
+  },
+  {
+    most: 'maxTotalRAMSize',
+    used: 'totalRAMUsed',
+    path: 'spec.memory',
+    unit: 'MiB of memory',
+    takes: ({ ram }) => ram,
+  },
+];
 
 /** A server that the project's quota has no room for: Nova would refuse it. -1 is no limit; GPUs are not counted there. */
 export function noteQuota(context: PlanContext, steps: readonly Step[]): void {
@@ -15,9 +42,9 @@ export function noteQuota(context: PlanContext, steps: readonly Step[]): void {
   const server = steps.find(({ kind }) => kind === 'openstack.server');
   const made = steps.find(({ kind }) => kind === 'openstack.flavor')?.after as FlavorState | undefined;
   if (limits === undefined || made === undefined || server === undefined || server.before) return;
-  const asked = [1, made.flavor.vcpus, made.flavor.ram];
-  for (const [index, { most, used, path, unit }] of counted.entries()) {
-    const [max = -1, taken = 0, wanted = 0] = [limits[most], limits[used], asked[index]];
+  for (const { most, used, path, unit, takes } of counted) {
+    const { [most]: max = -1, [used]: taken = 0 } = limits;
+    const wanted = takes(made.flavor);
     if (max < 0 || taken + wanted <= max) continue;
     note(
       context,
