@@ -43,13 +43,14 @@ function asVgpuManager(capture: string): string {
     .replace(/^\|\/sys\/module\//m, '|/sys/module/nvidia_vgpu_vfio\n$&');
 }
 
+const intel = ['--iommu', 'intel', '--cpus', '1'];
 const amd = ['--iommu', 'amd', '--cpus', '1'];
 const twin: HostGoal = { mode: 'vm-passthrough', devices: at('0000:01:00.0') };
 
 export const scenarios: readonly Scenario[] = [
   {
     name: 'Intel IOMMU, off at first; two A10s, an A6000 with audio in its slot',
-    options: ['--iommu', 'intel', '--cpus', '1', '--image', 'iommu-off', ...slots('a10', 'a10', 'a6000')],
+    options: [...intel, '--image', 'iommu-off', ...slots('a10', 'a10', 'a6000')],
     setup: kvmStandIn,
     goal: { mode: 'vm-passthrough' },
     given: at('0000:01:00.0', '0000:02:00.0', '0000:03:00.0', '0000:03:00.1'),
@@ -66,8 +67,10 @@ export const scenarios: readonly Scenario[] = [
     kept: at('0000:02:00.0', '0000:03:00.0'),
   },
   {
-    name: 'AMD IOMMU; four virtual functions (an NVMe controller stands in for a GPU)',
-    options: [...amd, ...slots('nvme-sriov')],
+    // QEMU 7.2 loses the interrupts of devices behind a root port when the IOMMU is AMD's, and the NVMe driver gives up.
+    name: 'Intel IOMMU; four virtual functions (an NVMe controller stands in for a GPU)',
+    options: [...intel, ...slots('nvme-sriov')],
+    setup: kvmStandIn,
     disguise: (capture) => capture.replaceAll('/class:0x010802', '/class:0x030200'),
     goal: {
       mode: 'vm-vgpu',

@@ -809,6 +809,7 @@ const rows: readonly Row[] = [
   ['I01', 'pass', intel({ virtualFunctions: ['0000:65:00.2' as PciAddress] }), '', v],
   ['I01', 'warn', intel({ sriovTotal: 31 }), 'none exist', v],
   ['I01', 'unknown', intel({ sriovTotal: unread }), '', v],
+  ['I01', 'warn', intel({ sriovTotal: 31, driver: null }), 'no driver of the host', v],
 ];
 
 describe.each(rows.map((row, index) => ({ index, name: `${row[0]} ${row[1]}`, row })))(

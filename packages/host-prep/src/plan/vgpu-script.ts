@@ -21,7 +21,7 @@ retry() {
     sleep 1
   done
 }
-number() { read -r value <"$1" 2>/dev/null && echo "$value" || echo 0; }
+number() { read -r value 2>/dev/null <"$1" && echo "$value" || echo 0; }
 has_functions() { [ "$(number "$sys/bus/pci/devices/$1/sriov_numvfs")" -gt 0 ]; }
 make_functions() {
   has_functions "$1" && return 0
@@ -67,7 +67,7 @@ make_device() {
   for function in "$sys/bus/pci/devices/$gpu" "$sys/bus/pci/devices/$gpu"/virtfn*; do
     for type in "$function"/mdev_supported_types/*; do
       [ -e "$type/create" ] || continue
-      read -r name <"$type/name" 2>/dev/null || name=
+      read -r name 2>/dev/null <"$type/name" || name=
       case $1 in "\${type##*/}" | "\${name##* }") ;; *) continue ;; esac
       [ "$(number "$type/available_instances")" -gt 0 ] || continue
       echo "$2" >"$type/create" && return 0
@@ -138,14 +138,24 @@ list=\${VMGPU_FUNCTIONS:-/etc/vmgpu/functions}
 sys=\${VMGPU_SYS:-/sys}
 failed=0
 fail() { echo "vmgpu: $*" >&2; failed=1; }
+driven() {
+  waited=0
+  until [ -e "$1/driver" ]; do
+    [ "$waited" -lt "\${VMGPU_WAIT:-60}" ] || return 1
+    waited=$((waited + 1))
+    sleep 1
+  done
+}
 [ -r "$list" ] || exit 0
 modprobe vfio-pci 2>/dev/null
 while read -r gpu count rest; do
   case $gpu in '' | '#'*) continue ;; esac
   path=$sys/bus/pci/devices/$gpu
   [ "$1" = remove ] && count=0
-  read -r now <"$path/sriov_numvfs" 2>/dev/null || { fail "$gpu cannot make virtual functions"; continue; }
+  read -r now 2>/dev/null <"$path/sriov_numvfs" || { fail "$gpu cannot make virtual functions"; continue; }
   if [ "$now" != "$count" ]; then
+    # The driver of the GPU makes the functions, and at boot it may still be starting.
+    [ "$count" = 0 ] || driven "$path" || { fail "$gpu has no driver, which would make its functions"; continue; }
     [ ! -e "$path/sriov_drivers_autoprobe" ] || echo 0 >"$path/sriov_drivers_autoprobe"
     # The kernel takes another number only after 0.
     [ "$now" = 0 ] || echo 0 >"$path/sriov_numvfs" || { fail "$gpu keeps its functions"; continue; }
