@@ -22,7 +22,7 @@ export function settleHugepages(draft: Draft): void {
 export function settleMemlock(draft: Draft): void {
   const services = (draft.goal.memlock ?? []).map((name) => name.replace(/\.service$/, ''));
   for (const name of services) {
-    if (!/^[A-Za-z0-9:_.@-]{1,200}$/.test(name))
+    if (!/^[A-Za-z0-9_][A-Za-z0-9:_.@-]{0,199}$/.test(name))
       throw badInput('not the name of a systemd service', {
         where: { path: 'memlock' },
         found: name,
