@@ -1,6 +1,6 @@
 /** The provider on simulated clouds of several kinds: what fails is told with its cause, and leaves nothing. */
 import type { GpuVm, Plan, VmgpuError } from '@vmgpu/core';
-import { apply, undo } from '@vmgpu/core/engine';
+import { apply, resume, undo } from '@vmgpu/core/engine';
 import type { ConfigText } from '@vmgpu/simulators/openstack';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -242,6 +242,31 @@ describe('the cloud misbehaves', () => {
     const cause = await failureOf(vm({ ...share, memory: '4GiB' }));
     expect(cause.code).toBe('conflict');
     expect(bench.lies()).toEqual(before);
+  });
+
+  it('a server that was given up, and whose deletion was never answered, is ordered anew by the resume', async () => {
+    bench = await simBench({ scenario: canaryScenario(26, configFor(26, vm(card))) });
+    const operation = apply(await planFor(vm(card)), bench.provider, options());
+    bench.intercept(async ({ signal }, { method }, pass) => {
+      const answer = await pass();
+      if (method !== 'DELETE') return answer;
+      return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    });
+    for await (const event of operation) {
+      if (event.type !== 'step-progress') continue;
+      operation.cancel({ inFlight: 'cancel-task' });
+      break;
+    }
+    await expect(operation).rejects.toMatchObject({ code: 'aborted' });
+    bench.intercept(undefined);
+    const [first] = bench.sim.state.servers;
+    expect(first?.task).toBe('deleting');
+
+    expect((await resume(operation.toJSON(), bench.connect(), options())).changed).toBe(true);
+    const [second, ...more] = bench.sim.state.servers;
+    expect(more).toEqual([]);
+    expect(second?.status).toBe('ACTIVE');
+    expect(second?.id).not.toBe(first?.id);
   });
 
   it('quota is told as such: by the plan, and by Nova when it went down since', async () => {

@@ -94,7 +94,11 @@ export function awaitServer(
   );
 }
 
-/** Deletes a server and waits until it is gone, then deletes the volumes that were made for it and would stay. */
+/**
+ * Deletes a server and waits until it is gone, then deletes the volumes that were made for it and would stay. Nova shows it
+ * as DELETED while its devices and its allocation are still being given back, and finds it no more once they are
+ * (nova/compute/manager.py, `_delete_instance`, 26.2.2).
+ */
 export async function removeServer(
   env: StepEnv,
   context: StepContext,
@@ -106,7 +110,7 @@ export async function removeServer(
   await retry.poll(
     async () => {
       const server = await getServer(env.os, id, { signal });
-      return !server || server.status === 'DELETED' || server.status === 'SOFT_DELETED'
+      return !server || server.status === 'SOFT_DELETED'
         ? { done: true, value: undefined }
         : { done: false, seen: server.status };
     },

@@ -44,14 +44,21 @@ async function doServer(env: StepEnv, step: Step, context: StepContext): Promise
     const found = await findOne(env, context, name);
     if (found) return unchangedOrConflict(env, context, state, found);
   }
-  if (noted?.id === undefined) {
+  const orderNew = async (before: Claim | undefined) => {
     const flavor = await flavorOf(env, context, state.server.flavorRef);
     await askCapacity(env, context, name, flavor);
-  }
-  const claim = noted?.id === undefined ? await order(env, context, what, state, noted) : noted;
-  let server: ServerAnswer;
+    return order(env, context, what, state, before);
+  };
+  let claim = noted?.id === undefined ? await orderNew(noted) : noted;
+  let server: ServerAnswer | null;
   try {
     server = await awaitActive(env, context, what, claim, state);
+    if (!server && noted?.id !== undefined) {
+      // The run before this one gave it up, and what it heard last of its deletion was nothing.
+      claim = await orderNew(undefined);
+      server = await awaitActive(env, context, what, claim, state);
+    }
+    if (!server) throw changedMeanwhile(what, 'somebody has deleted it');
     await refuseUnclaimed(env, context, server, state);
   } catch (error) {
     throw lostSight(error, what);
@@ -175,14 +182,17 @@ async function findClaimed(
   return undefined;
 }
 
-/** Waits for ACTIVE. A server that fails is taken away again, and told why; so is one that nobody waits for any more. */
+/**
+ * Waits for ACTIVE; null when it is gone. A server that fails is taken away again, and told why; so is one that nobody waits
+ * for any more.
+ */
 async function awaitActive(
   env: StepEnv,
   context: StepContext,
   what: string,
   claim: Claim,
   state: ServerState,
-): Promise<ServerAnswer> {
+): Promise<ServerAnswer | null> {
   const { signal } = context;
   const id = claim.id ?? '';
   let server: ServerAnswer | null;
@@ -196,8 +206,7 @@ async function awaitActive(
     if (signal.aborted || hasCode(error, 'timeout')) await cancel(env, context, id);
     throw error;
   }
-  if (!server) throw changedMeanwhile(what, 'somebody has deleted it');
-  if (server.status === 'ACTIVE') return server;
+  if (!server || server.status === 'ACTIVE') return server;
   const fault = await faultOf(env, context, what, server);
   await removeServer(env, context, id, volumesOf(server, state));
   await context.note({ handle: undefined });

@@ -25,6 +25,12 @@ export function advance(state: CloudState, now: number, times: Times): void {
         note(next, 'compute__do_build_and_run_instance', 'Success', at, null);
         break;
       case 'delete':
+        // It shows as deleted while what it holds is still being given back.
+        next.status = 'DELETED';
+        next.task = null;
+        next.due = { at: at + times.deleteMs / 2, what: 'destroy' };
+        break;
+      case 'destroy':
         remove(state, next);
         break;
       case 'migrate':

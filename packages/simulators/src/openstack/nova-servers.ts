@@ -169,9 +169,9 @@ function networksOf({ state }: Call, wanted: unknown): readonly string[] {
 export function deleteServer(call: Call): Answer {
   const { now, times } = call;
   const server = findServer(call, call.path.id ?? '');
-  if (server.task !== 'deleting') {
+  if (server.task !== 'deleting' && server.status !== 'DELETED') {
     server.task = 'deleting';
-    server.due = { at: now + times.deleteMs, what: 'delete' };
+    server.due = { at: now + times.deleteMs / 2, what: 'delete' };
     server.actions = [
       { action: 'delete', request: call.requestId, start: now, events: [] },
       ...server.actions,

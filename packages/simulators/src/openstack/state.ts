@@ -73,7 +73,16 @@ export interface ServerRecord {
   actions: readonly ActionRecord[];
 }
 
-export type Due = 'schedule' | 'spawn' | 'delete' | 'migrate' | 'confirm' | 'revert' | 'stop' | 'start';
+export type Due =
+  | 'schedule'
+  | 'spawn'
+  | 'delete'
+  | 'destroy'
+  | 'migrate'
+  | 'confirm'
+  | 'revert'
+  | 'stop'
+  | 'start';
 
 export interface ActionRecord {
   readonly action: string;
