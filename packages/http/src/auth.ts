@@ -1,5 +1,5 @@
 import type { Clock, Secret } from '@vmgpu/core';
-import { raceSignal } from '@vmgpu/core/resilience';
+import { sharedWork } from '@vmgpu/core/resilience';
 import type { HttpPort, HttpRequest } from './port.ts';
 
 /** Headers that prove who we are. */
@@ -12,9 +12,9 @@ export interface HttpCredential {
 export interface HttpAuth {
   /**
    * Gets a credential: before the first request, when one is about to expire, and when the server answers 401. `http` sends
-   * without credentials.
+   * without credentials; it and `signal` stop when nobody waits for the credential any more.
    */
-  authenticate(context: { readonly http: HttpPort }): Promise<HttpCredential>;
+  authenticate(context: { readonly http: HttpPort; readonly signal: AbortSignal }): Promise<HttpCredential>;
 }
 
 /** A token that is not renewed. A 401 is final. */
@@ -31,20 +31,11 @@ const renewBeforeMs = 30_000;
  */
 export function withAuth(port: HttpPort, auth: HttpAuth, plain: HttpPort, clock: Clock): HttpPort {
   let current: HttpCredential | undefined;
-  let renewal: Promise<HttpCredential> | undefined;
-
-  function renew(): Promise<HttpCredential> {
-    renewal ??= auth
-      .authenticate({ http: plain })
-      .then((credential) => {
-        current = credential;
-        return credential;
-      })
-      .finally(() => {
-        renewal = undefined;
-      });
-    return renewal;
-  }
+  const renew = sharedWork(async (signal) => {
+    const http: HttpPort = { request: (request) => plain.request({ ...request, signal }) };
+    current = await auth.authenticate({ http, signal });
+    return current;
+  });
   function isStale({ expiresAt }: HttpCredential): boolean {
     return expiresAt !== undefined && expiresAt - renewBeforeMs <= clock.now();
   }
@@ -53,11 +44,11 @@ export function withAuth(port: HttpPort, auth: HttpAuth, plain: HttpPort, clock:
     async request(request) {
       const { signal } = request;
       const usable = current && !isStale(current) ? current : undefined;
-      const credential = usable ?? (await raceSignal(renew(), signal));
+      const credential = usable ?? (await renew(signal));
       const response = await port.request(withCredential(request, credential));
       if (response.status !== 401) return response;
       // Another request may have renewed it meanwhile.
-      const renewed = current && current !== credential ? current : await raceSignal(renew(), signal);
+      const renewed = current && current !== credential ? current : await renew(signal);
       return renewed === credential ? response : port.request(withCredential(request, renewed));
     },
   };

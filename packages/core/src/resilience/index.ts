@@ -4,3 +4,4 @@ export * from './deadline.ts';
 export * from './dispatch.ts';
 export * from './poll.ts';
 export * from './retry.ts';
+export * from './shared-work.ts';

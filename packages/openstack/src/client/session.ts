@@ -1,5 +1,5 @@
 import { type CallOptions, type Clock, Secret, VmgpuError } from '@vmgpu/core';
-import { raceSignal } from '@vmgpu/core/resilience';
+import { sharedWork } from '@vmgpu/core/resilience';
 import { createAxiosPort, createHttp, type HttpPort, type HttpResponse, type TlsSettings } from '@vmgpu/http';
 import { readOsError } from './errors.ts';
 import { checkLogin, loginBody, type OpenStackLogin } from './login.ts';
@@ -66,12 +66,16 @@ export function createSession(settings: SessionSettings): OsPort {
     ...(proxy ? { proxy } : {}),
   };
   const identityHttp = createHttp({ ...shared, baseUrl: settings.authUrl, retry: { tries: 3 } });
-  let opening: Promise<Opened> | undefined;
-  const ranges = new Map<ServiceType, Promise<VersionRange>>();
+  const identityUntil = (signal: AbortSignal): HttpPort => ({
+    request: (request) => identityHttp.request({ ...request, signal }),
+  });
+  let current: Opened | undefined;
+  const ranges = new Map<ServiceType, VersionRange>();
+  const discoveries = new Map<ServiceType, ReturnType<typeof sharedWork<VersionRange>>>();
 
-  async function open(): Promise<Opened> {
-    const base = await identityBase(identityHttp, settings.authUrl);
-    let first: Login | undefined = await logIn(identityHttp, base, settings.login);
+  const open = sharedWork(async (opening) => {
+    const base = await identityBase(identityUntil(opening), settings.authUrl);
+    let first: Login | undefined = await logIn(identityUntil(opening), base, settings.login);
     const { token } = first;
     const http = createHttp({
       ...shared,
@@ -80,8 +84,8 @@ export function createSession(settings: SessionSettings): OsPort {
       // Repeated where it is known what a call means, and where it is told: in the step, or around a read.
       retry: { tries: 1 },
       auth: {
-        async authenticate() {
-          const login = first ?? (await logIn(identityHttp, base, settings.login));
+        async authenticate({ signal }) {
+          const login = first ?? (await logIn(identityUntil(signal), base, settings.login));
           first = undefined;
           const expiresAt = Date.parse(login.token.expires_at ?? '');
           return {
@@ -91,27 +95,21 @@ export function createSession(settings: SessionSettings): OsPort {
         },
       },
     });
-    return { http, token, identity: base.replace(/\/v3$/, '') };
-  }
-
-  function opened(options: CallOptions = {}): Promise<Opened> {
-    opening ??= open().catch((error) => {
-      opening = undefined;
-      throw error;
-    });
-    return raceSignal(opening, options.signal);
-  }
+    current = { http, token, identity: base.replace(/\/v3$/, '') };
+    return current;
+  });
+  const opened = async ({ signal }: CallOptions = {}): Promise<Opened> => current ?? open(signal);
 
   function addressOf({ token, identity }: Opened, service: ServiceType): string {
     if (service === 'identity') return settings.endpoints?.identity ?? identity;
     return endpointOf(token.catalog ?? [], service, settings);
   }
 
-  async function discover(session: Opened, service: ServiceType): Promise<VersionRange> {
+  async function discover(session: Opened, service: ServiceType, signal: AbortSignal): Promise<VersionRange> {
     const address = addressOf(session, service);
     // Nova's address may end in the project's id, which its version document does not know.
     const root = address.replace(/(\/v2(\.\d+)?)\/.*$/, '$1');
-    const response = await session.http.request({ method: 'GET', url: `${root}/`, accept: [300] });
+    const response = await session.http.request({ method: 'GET', url: `${root}/`, accept: [300], signal });
     const range = readVersions(response.json());
     if (range) return range;
     throw new VmgpuError('unsupported', `the service ${service} at ${root} has no microversions`, {
@@ -119,13 +117,22 @@ export function createSession(settings: SessionSettings): OsPort {
     });
   }
 
-  function rangeOf(session: Opened, service: ServiceType): Promise<VersionRange> {
+  async function rangeOf(
+    session: Opened,
+    service: ServiceType,
+    signal: AbortSignal | undefined,
+  ): Promise<VersionRange> {
     const known = ranges.get(service);
     if (known) return known;
-    const asked = discover(session, service);
-    ranges.set(service, asked);
-    asked.catch(() => ranges.delete(service));
-    return asked;
+    const discovery =
+      discoveries.get(service) ??
+      sharedWork(async (until) => {
+        const range = await discover(session, service, until);
+        ranges.set(service, range);
+        return range;
+      });
+    discoveries.set(service, discovery);
+    return discovery(signal);
   }
 
   async function send(session: Opened, service: ServiceType, request: ServiceRequest): Promise<HttpResponse> {
@@ -136,7 +143,7 @@ export function createSession(settings: SessionSettings): OsPort {
       return session.http.request({ ...rest, url, accept, ...(headers ? { headers } : {}) });
     }
     for (let attempt = 1; ; attempt += 1) {
-      const range = await raceSignal(rangeOf(session, service), request.signal);
+      const range = await rangeOf(session, service, request.signal);
       const version = pickVersion(service, versions, range);
       const response = await session.http.request({
         ...rest,
@@ -160,8 +167,7 @@ export function createSession(settings: SessionSettings): OsPort {
     request: async (service, request) => send(await opened(request), service, request),
     has: async (service, options) =>
       hasService((await opened(options)).token.catalog ?? [], service, settings),
-    versions: async (service, options) =>
-      raceSignal(rangeOf(await opened(options), service), options?.signal),
+    versions: async (service, options) => rangeOf(await opened(options), service, options?.signal),
     async caller(options): Promise<Caller> {
       const { token } = await opened(options);
       return {

@@ -67,7 +67,11 @@ export function createServerLooks(os: OsPort, clock: Clock): ServerLooks {
   return {
     expect({ id, name }) {
       expected.set(id, { name, misses: 0 });
-      return () => expected.delete(id);
+      return () => {
+        expected.delete(id);
+        // A list that hangs is not waited for by those who come later.
+        if (expected.size === 0) shared = undefined;
+      };
     },
     sharedMs: () => (expected.size < 2 ? undefined : freshMs),
     async look({ id, name }, options) {
