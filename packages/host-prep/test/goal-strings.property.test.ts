@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { HostFacts } from '../src/facts/host-facts.ts';
 import { type HostGoal, type HostPlan, planHost } from '../src/plan/index.ts';
 import { renderHostPlan } from '../src/render/index.ts';
+import { hostileStrings } from './hostile-strings.ts';
 import { ModelHost } from './plan-model-host.ts';
 
 // Every string of a goal, with what a shell, systemd and apt take for more than text: it is refused where it stands, or
@@ -64,20 +65,7 @@ const places: Readonly<
 /** One that each place takes. */
 const ordinary = ['libvirtd', 'A10-4Q', '14', 'containerd'];
 const hostile = fc.oneof(
-  fc.constantFrom(
-    '$(touch pwned)',
-    '`touch pwned`',
-    '"; touch pwned; "',
-    "'; touch pwned; '",
-    'x\nVMGPU_END\ntouch pwned\n',
-    '$IFS;touch\tpwned',
-    'x&&touch pwned',
-    '-oDPkg::Pre-Invoke::=touch pwned',
-    '-x',
-    '../../etc/passwd',
-    '*',
-    '{{ lookup("pipe", "touch pwned") }}',
-  ),
+  fc.constantFrom(...hostileStrings),
   fc.string({ unit: fc.constantFrom(...'ab1.-_\'"\\$`;&|<>(){}*?[]!#~=% \t\n'.split('')), maxLength: 12 }),
 );
 

@@ -17,6 +17,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type HostPlan, type HostStep, planHost } from '../src/plan/index.ts';
 import { renderHostPlan } from '../src/render/index.ts';
+import { hostileStrings } from './hostile-strings.ts';
 import { type Loader, ModelHost, type ModelOptions } from './plan-model-host.ts';
 
 const shells = ['sh', 'dash', 'bash', 'busybox'].filter(
@@ -173,19 +174,7 @@ describe('the script', () => {
 });
 
 const hostile = fc.oneof(
-  fc.constantFrom(
-    '$(touch pwned)',
-    '`touch pwned`',
-    '"; touch pwned; "',
-    "'; touch pwned; '",
-    '\nVMGPU_END\ntouch pwned\n',
-    '$IFS; touch pwned',
-    '&& touch pwned',
-    '| touch pwned',
-    '-e',
-    '*',
-    '{{ lookup("pipe", "touch pwned") }}',
-  ),
+  fc.constantFrom(...hostileStrings),
   fc.string({ unit: 'binary', maxLength: 30 }).filter((text) => !text.includes('\0')),
 );
 
