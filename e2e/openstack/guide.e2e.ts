@@ -3,7 +3,7 @@
  */
 import { isVmgpuError } from '@vmgpu/core';
 import { apply, undo } from '@vmgpu/core/engine';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   bringUp,
   claimedDevices,
@@ -17,6 +17,7 @@ import {
   restoreNova,
   smallVm,
 } from './cloud.ts';
+import { cleanCloud } from './rest.ts';
 
 const a10 = '10de:2236';
 const vm = (name: string) => smallVm(name, [passthrough(a10)]);
@@ -28,6 +29,8 @@ describe('a whole GPU, by alias and filter', () => {
     await bringUp();
     expect(await restartNova(fragments)).toMatchObject({ ok: true });
   });
+  // Also when it fails: the next try begins with an empty cloud.
+  afterEach(cleanCloud);
   afterAll(restoreNova);
 
   async function planFor(name: string, scope?: 'platform' | 'vm') {

@@ -4,7 +4,7 @@
  */
 import type { GpuVm } from '@vmgpu/core';
 import { apply, undo } from '@vmgpu/core/engine';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   bringUp,
   claimedDevices,
@@ -18,6 +18,7 @@ import {
   restoreNova,
   smallVm,
 } from './cloud.ts';
+import { cleanCloud } from './rest.ts';
 
 const name = 'grows';
 const without = smallVm(name, []);
@@ -34,6 +35,8 @@ describe('a resize', () => {
     await bringUp();
     expect(await restartNova(fragments)).toMatchObject({ ok: true });
   });
+  // Also when it fails: the next try begins with an empty cloud.
+  afterEach(cleanCloud);
   afterAll(restoreNova);
 
   it('gives a server a GPU, takes it away, gives it back by the undo, and leaves nothing', async () => {

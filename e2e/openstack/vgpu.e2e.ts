@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apply, undo } from '@vmgpu/core/engine';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   bringUp,
   configOf,
@@ -16,6 +16,7 @@ import {
   sql,
   stateDirectory,
 } from './cloud.ts';
+import { cleanCloud } from './rest.ts';
 
 /** Mediated devices on the host: type and card. */
 function mdevs(): readonly string[] {
@@ -50,6 +51,8 @@ describe('one type of vGPU', () => {
     await bringUp();
     expect(await restartNova(fragments)).toMatchObject({ ok: true });
   });
+  // Also when it fails: the next try begins with an empty cloud.
+  afterEach(cleanCloud);
   afterAll(restoreNova);
 
   it('is made on a card, reads back, and is given back', async () => {
