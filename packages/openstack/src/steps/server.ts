@@ -49,20 +49,23 @@ async function doServer(env: StepEnv, step: Step, context: StepContext): Promise
     await askCapacity(env, context, name, flavor);
     return order(env, context, what, state, before);
   };
-  let claim = noted?.id === undefined ? await orderNew(noted) : noted;
-  let server: ServerAnswer | null;
-  try {
-    server = await awaitActive(env, context, what, claim, state);
-    if (!server && noted?.id !== undefined) {
-      // The run before this one gave it up, and what it heard last of its deletion was nothing.
-      claim = await orderNew(undefined);
-      server = await awaitActive(env, context, what, claim, state);
+  const standing = async (claim: Claim): Promise<ServerAnswer | null> => {
+    try {
+      const server = await awaitActive(env, context, what, claim, state);
+      if (server) await refuseUnclaimed(env, context, server, state);
+      return server;
+    } catch (error) {
+      throw lostSight(error, what);
     }
-    if (!server) throw changedMeanwhile(what, 'somebody has deleted it');
-    await refuseUnclaimed(env, context, server, state);
-  } catch (error) {
-    throw lostSight(error, what);
+  };
+  let claim = noted?.id === undefined ? await orderNew(noted) : noted;
+  let server = await standing(claim);
+  if (!server && noted?.id !== undefined) {
+    // The run before this one gave it up, and what it heard last of its deletion was nothing.
+    claim = await orderNew(undefined);
+    server = await standing(claim);
   }
+  if (!server) throw changedMeanwhile(what, 'somebody has deleted it');
   const made: Made = { id: server.id, volumes: volumesOf(server, state) };
   return { status: 'created', before: null, handle: { ...claim, id: server.id }, after: made };
 }
