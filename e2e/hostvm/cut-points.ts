@@ -89,6 +89,10 @@ export const rebootPoints: readonly CutPoint[] = [
   { name: 'reboot: going down', stop: { when: 'after', command: 'systemctl reboot' }, hold: 1, ci: 'power' },
   { name: 'reboot: coming up', event: 'reboot-start', seconds: 25, reboots: true },
   { name: 'reboot: it answers, checks begin', event: 'reboot-end', seconds: 0 },
+];
+
+/** Points behind the checks: a run that has the reboot behind it comes to them. */
+export const donePoints: readonly CutPoint[] = [
   { name: 'the plan is done and forgotten', stop: { when: 'before', command: 'rm -f *plan.json' } },
 ];
 

@@ -3,7 +3,14 @@ import { readHost } from '@vmgpu/host-prep/exec';
 import { planHost } from '@vmgpu/host-prep/plan';
 import { assessHost } from '@vmgpu/host-prep/readiness';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applyPoints, type CutPoint, type Mishap, rebootPoints, rollbackPoints } from './cut-points.ts';
+import {
+  applyPoints,
+  type CutPoint,
+  donePoints,
+  type Mishap,
+  rebootPoints,
+  rollbackPoints,
+} from './cut-points.ts';
 import { bootHost, buildImage, type TestHost } from './host.ts';
 import { driversOf, filesOf } from './host-state.ts';
 import { stopAt } from './stops.ts';
@@ -58,6 +65,7 @@ describe.each(kinds)('a host whose preparation meets mishaps at its boundaries: 
       host.ssh('cat /proc/sys/kernel/random/boot_id >/var/lib/vmgpu/script/boot-id');
       await through([point], begin);
     }
+    await through(chosen(donePoints), begin);
     await goOn(begin);
     expect(driversOf(host, cards)).toEqual(cards.map(() => 'vfio-pci'));
     expect(await reading(verdict)).toBe('ready');

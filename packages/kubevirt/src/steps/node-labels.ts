@@ -16,6 +16,7 @@ export const nodeLabelsStep: StepHandler = {
   async run(step, tools) {
     const wish = step.after as Labels;
     const { port, context } = tools;
+    let labelled: Manifest | undefined;
     const outcome = await persist(tools, async () => {
       const node = await readNode(step, tools);
       const now = labelsOf(node, wish);
@@ -23,7 +24,7 @@ export const nodeLabelsStep: StepHandler = {
       if (step.before !== undefined && !sameJson(now, step.before)) throw stale(step);
       await context.note({ before: now });
       const body = { metadata: { labels: wish, resourceVersion: node.metadata?.resourceVersion } };
-      await port.patch(
+      labelled = await port.patch(
         resources.nodes,
         { name: step.target.name },
         { type: 'merge', body: body as Manifest },
@@ -33,7 +34,7 @@ export const nodeLabelsStep: StepHandler = {
       );
       return { status: 'updated', before: now, after: wish } as const;
     });
-    await untilPrepared(step, tools, outcome.status === 'updated');
+    await untilPrepared(step, tools, outcome.status === 'updated', labelled);
     return outcome;
   },
 
@@ -65,8 +66,16 @@ function labelsOf({ metadata }: Manifest, wish: object): Labels {
   return Object.fromEntries(Object.keys(wish).map((key) => [key, metadata?.labels?.[key] ?? null]));
 }
 
-/** Waits until the operator's pods have bound the GPUs or made the vGPUs, and their plugin publishes them. */
-async function untilPrepared({ target, after }: Step, { port, context, times }: StepTools, changed: boolean) {
+/**
+ * Waits until the operator's pods have bound the GPUs or made the vGPUs, and their plugin publishes them. The watch goes on
+ * from the node as it was labelled: a list might come when the operator is done already, and would not show that it was at work.
+ */
+async function untilPrepared(
+  { target, after }: Step,
+  { port, context, times }: StepTools,
+  changed: boolean,
+  labelled: Manifest | undefined,
+) {
   if (times.prepareMs === 0) return;
   const { emit, signal, clock } = context;
   const judge = prepared(after as Labels, changed);
@@ -77,6 +86,7 @@ async function untilPrepared({ target, after }: Step, { port, context, times }: 
     clock,
     timeoutMs: times.prepareMs,
     troubleMs: times.troubleMs,
+    ...(labelled ? { from: labelled } : {}),
     keep: gpuNode,
     judge: (nodes) => judge([...nodes.values()][0]),
     onSeen: (message) => emit({ message }),
