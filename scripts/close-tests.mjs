@@ -17,7 +17,7 @@ const linesOf = (states, line) =>
   );
 const firstLine = (text) => text?.split('\n').find((line) => line.trim() !== '') ?? '';
 
-const slowest = [...results]
+const slowest = results
   .map(({ name, startTime, endTime }) => ({ name, seconds: Math.round((endTime - startTime) / 1000) }))
   .filter(({ seconds }) => seconds >= 30)
   .sort((a, b) => b.seconds - a.seconds);

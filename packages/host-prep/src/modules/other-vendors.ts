@@ -45,14 +45,15 @@ const intel = deviceCheck('I01', 'Intel GPU sharing', 'warning', vgpu, (_facts, 
       seen(`/sys/bus/pci/devices/${gpu.address}`, 'mdev_supported_types'),
     );
   if (isUnknown(gpu.sriovTotal)) return unclear(source, gpu.sriovTotal);
+  const canMake = gpu.sriovTotal !== null && gpu.sriovTotal > 0;
   // Without a driver the kernel refuses sriov_numvfs with EIO ("no driver bound to device; cannot configure SR-IOV").
-  if (gpu.sriovTotal !== null && gpu.sriovTotal > 0 && gpu.driver === null)
+  if (canMake && gpu.driver === null)
     return fault(
       'The GPU can make virtual functions, but no driver of the host holds it, which would make them.',
       [seen(source, String(gpu.sriovTotal)), seen(driverSource(gpu.address), driverText(gpu))],
       'Load i915 or xe, and look for a blacklist that keeps it away.',
     );
-  return gpu.sriovTotal !== null && gpu.sriovTotal > 0
+  return canMake
     ? fault(
         'The GPU can make virtual functions, and none exist.',
         [seen(source, String(gpu.sriovTotal))],

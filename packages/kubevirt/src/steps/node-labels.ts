@@ -34,7 +34,7 @@ export const nodeLabelsStep: StepHandler = {
       );
       return { status: 'updated', before: now, after: wish } as const;
     });
-    await untilPrepared(step, tools, outcome.status === 'updated', labelled);
+    await untilPrepared(step, tools, labelled);
     return outcome;
   },
 
@@ -73,12 +73,11 @@ function labelsOf({ metadata }: Manifest, wish: object): Labels {
 async function untilPrepared(
   { target, after }: Step,
   { port, context, times }: StepTools,
-  changed: boolean,
   labelled: Manifest | undefined,
 ) {
   if (times.prepareMs === 0) return;
   const { emit, signal, clock } = context;
-  const judge = prepared(after as Labels, changed);
+  const judge = prepared(after as Labels, labelled !== undefined);
   await waitUntil(port, resources.nodes, {
     what: `Preparing node ${target.name}`,
     fieldSelector: `metadata.name=${target.name}`,
