@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import type { PciAddress } from '@vmgpu/core';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type HostPlan, type HostStep, planHost } from '../src/plan/index.ts';
+import { type HostPlan, type HostStep, planHost, planHostRemoval } from '../src/plan/index.ts';
 import { renderHostPlan } from '../src/render/index.ts';
 import { hostileStrings } from './hostile-strings.ts';
 import { type Loader, ModelHost, type ModelOptions } from './plan-model-host.ts';
@@ -104,7 +104,78 @@ describe.each(hosts)('the script for %s', (name, options) => {
       expect(filesIn(root)).toEqual(before);
     },
   );
+
+  it.each(name === 'edits' ? shells : shells.slice(0, 1))(
+    'is taken back by the script of the way back, and nothing is kept, under %s',
+    (shell) => {
+      const host = new ModelHost(options);
+      const before = host.foreign();
+      const root = rootOf(before);
+      const plan = planHost(host.facts(), { mode: 'vm-passthrough' });
+      expect(run(shell, scriptOf(plan), root).status).toBe(0);
+      host.apply(plan);
+      const removal = scriptOf(planHostRemoval(host.facts()));
+      expect(run(shell, removal, root, '--rollback').status).toBe(1);
+      for (const time of ['once', 'again']) {
+        const result = run(shell, removal, root);
+        expect(result.status, result.stderr).toBe(0);
+        expect(filesIn(root), time).toEqual(before);
+        expect(readdirSync(join(root, 'var/lib/vmgpu/script')), time).toEqual(['lock']);
+        expect(originalsIn(root), time).toEqual([]);
+      }
+    },
+  );
 });
+
+describe('the way back', () => {
+  const options = hosts.find(([name]) => name === 'edits')?.[1];
+  const host = new ModelHost(options);
+  const before = host.foreign();
+  const plan = planHost(host.facts(), { mode: 'vm-passthrough' });
+  const script = scriptOf(plan);
+  host.apply(plan);
+  const removal = scriptOf(planHostRemoval(host.facts()));
+  const commands = /^( *)((?:mv|rm|cp|flush) [^\n]*"[^\n]*)$/gm;
+
+  it.each([
+    ['itself', removal, []],
+    ['the script that prepared', script, ['--rollback']],
+  ] as const)('goes on after a kill behind any command, by %s', (_, next, args) => {
+    const places = [...removal.matchAll(commands)].length;
+    let killed = 0;
+    for (let stop = 0; stop < places; stop += 1) {
+      const root = rootOf(before);
+      expect(run('sh', script, root).status).toBe(0);
+      let seen = -1;
+      const cut = removal.replace(commands, (line, indent: string) => {
+        seen += 1;
+        return seen === stop ? `${line}\n${indent}kill -9 $$` : line;
+      });
+      if (run('sh', cut, root).signal === 'SIGKILL') killed += 1;
+      expect(run('sh', next, root, ...args).status).toBe(0);
+      expect(filesIn(root)).toEqual(before);
+      expect(originalsIn(root)).toEqual([]);
+    }
+    expect(killed).toBeGreaterThan(6);
+  });
+
+  it('says nothing of a file that somebody else has changed since and that has nothing of ours', () => {
+    const other = new ModelHost({ files: { '/etc/modules': 'vfio_virqfd\n' } });
+    other.apply(planHost(other.facts(), { mode: 'vm-passthrough' }));
+    other.files.set('/etc/modules', `${other.files.get('/etc/modules')}more\n`);
+    const once = planHostRemoval(other.facts());
+    expect(once.diagnostics.map(({ code }) => code)).toEqual(['host.changed-since']);
+    other.apply(once);
+    expect(other.files.get('/etc/modules')).toBe('vfio_virqfd\nmore\n');
+    expect(planHostRemoval(other.facts())).toMatchObject({ steps: [], diagnostics: [] });
+  });
+});
+
+/** Copies of foreign files that were edited. */
+function originalsIn(root: string): readonly string[] {
+  const folder = join(root, 'var/lib/vmgpu/original');
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
 
 describe('the script', () => {
   const plan = () => planHost(new ModelHost().facts(), { mode: 'vm-passthrough' });

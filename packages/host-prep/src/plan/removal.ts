@@ -159,6 +159,7 @@ function restoreStep(
   const after = takeBack(before);
   const untouched = isLine || isEntry ? sameWords(after, takeBack(original)) : after === original;
   if (!untouched) {
+    if (after === before) return undefined;
     diagnostics.push({
       kind: 'approximated',
       code: 'host.changed-since',

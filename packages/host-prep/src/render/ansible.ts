@@ -43,7 +43,6 @@ function tasksOf(step: HostStep, notify: readonly unknown[]): readonly Task[] {
         },
       ];
     case 'edit-file':
-    case 'restore-file':
       return [
         directory(step.backup),
         {
@@ -56,21 +55,7 @@ function tasksOf(step: HostStep, notify: readonly unknown[]): readonly Task[] {
             mode: 'preserve',
           },
         },
-        // Whoever else wrote the file since is not overwritten: as it was planned, or as it shall be.
-        {
-          name: raw(`Read ${step.path}`),
-          'ansible.builtin.slurp': { src: raw(step.path) },
-          register: 'vmgpu_file',
-        },
-        {
-          name: raw(`${step.path} is as it was planned`),
-          'ansible.builtin.assert': {
-            that: [
-              '(vmgpu_file.content | b64decode).rstrip() in [vmgpu_before.rstrip(), vmgpu_after.rstrip()]',
-            ],
-          },
-          vars: { vmgpu_before: raw(step.before), vmgpu_after: raw(step.after) },
-        },
+        ...asPlanned(step),
         {
           name,
           'ansible.builtin.copy': {
@@ -80,6 +65,31 @@ function tasksOf(step: HostStep, notify: readonly unknown[]): readonly Task[] {
             follow: true,
           },
           ...told,
+        },
+      ];
+    case 'restore-file':
+      return [
+        ...asPlanned(step),
+        {
+          name: raw(`Look for the original of ${step.path}`),
+          'ansible.builtin.stat': { path: raw(step.backup) },
+          register: 'vmgpu_original',
+        },
+        {
+          name,
+          'ansible.builtin.copy': {
+            src: raw(step.backup),
+            dest: raw(step.path),
+            remote_src: true,
+            mode: 'preserve',
+            follow: true,
+          },
+          when: ['vmgpu_original.stat.exists'],
+          ...told,
+        },
+        {
+          name: raw(`Forget the original of ${step.path}`),
+          'ansible.builtin.file': { path: raw(step.backup), state: 'absent' },
         },
       ];
     case 'remove-file':
@@ -207,4 +217,22 @@ function raw(text: string): string {
   if (!/\{[{%#]/.test(text)) return text;
   // "endraw" inside the text would end it early, so the brackets themselves are quoted.
   return text.replace(/\{(?=[{%#])/g, "{{ '{' }}");
+}
+
+/** Whoever else wrote the file since is not overwritten: it must be as it was planned, or as it shall be. */
+function asPlanned({
+  path,
+  before,
+  after,
+}: Extract<HostStep, { kind: 'edit-file' | 'restore-file' }>): readonly Task[] {
+  return [
+    { name: raw(`Read ${path}`), 'ansible.builtin.slurp': { src: raw(path) }, register: 'vmgpu_file' },
+    {
+      name: raw(`${path} is as it was planned`),
+      'ansible.builtin.assert': {
+        that: ['(vmgpu_file.content | b64decode).rstrip() in [vmgpu_before.rstrip(), vmgpu_after.rstrip()]'],
+      },
+      vars: { vmgpu_before: raw(before), vmgpu_after: raw(after) },
+    },
+  ];
 }

@@ -40,7 +40,7 @@ const forms: Readonly<Record<HostPlanForm, (plan: HostPlan, options: RenderHostO
   sh: (plan) => ({
     path: 'host/prepare.sh',
     content: { format: 'text', text: shellScript(plan), comment: '#' },
-    apply: 'sh prepare.sh as root, again after the reboot; sh prepare.sh --rollback takes it back',
+    apply: `sh prepare.sh as root, again after the reboot${plan.goal === null ? '' : '; sh prepare.sh --rollback takes it back'}`,
     mode: 0o755,
   }),
   'cloud-init': (plan) => ({

@@ -21,11 +21,13 @@ export function doStep(step: HostStep): string {
     case 'write-file':
       return `put ${shellQuote(step.path)} ${step.mode.toString(8).padStart(4, '0')} ${here(step.after)}`;
     case 'edit-file':
-    case 'restore-file':
+    case 'restore-file': {
+      const word = step.kind === 'edit-file' ? 'edit' : 'restore';
       return [
         `expect ${shellQuote(step.path)} ${here(step.before)}`,
-        `edit ${shellQuote(step.path)} ${shellQuote(step.backup)} ${here(step.after)}`,
+        `${word} ${shellQuote(step.path)} ${shellQuote(step.backup)} ${here(step.after)}`,
       ].join('\n');
+    }
     case 'remove-file':
       return `drop ${shellQuote(step.path)}`;
     case 'run':
@@ -66,7 +68,6 @@ export function undoStep(step: HostStep): string | undefined {
     case 'remove-file':
       return `back ${shellQuote(step.path)}`;
     case 'edit-file':
-    case 'restore-file':
       return `back ${shellQuote(step.path)}\nrm -f "$root"${shellQuote(step.backup)}`;
     case 'run':
       return step.undo === undefined ? undefined : `run ${shellCommand(step.undo)} || :`;

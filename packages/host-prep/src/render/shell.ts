@@ -1,5 +1,5 @@
 import { shellQuote } from '@vmgpu/core';
-import { type HostPlan, isBlocked } from '../plan/host-plan.ts';
+import { type HostPlan, type HostStep, isBlocked } from '../plan/host-plan.ts';
 import { lockWords } from './lock.ts';
 import { doStep, undoStep } from './shell-step.ts';
 
@@ -104,19 +104,48 @@ drop() {
   pending
   rm -f "$root$1"
 }
+# put_back COPY FILE: a copy in the place of a file, whole or not at all; then on disk, for the copy to go.
+put_back() {
+  mkdir -p "$(dirname "$2")"
+  new=$2.vmgpu-new
+  cp -p "$1" "$new"
+  replace "$new" "$2"
+  flush "$(dirname "$2")"
+}
+# restore PATH BACKUP <ORIGINAL: the backup in the place of a foreign file that was edited; expect comes before.
+restore() {
+  target=$(readlink -f "$root$1") || stop "$1 is not there"
+  original=$(cat)
+  now=$(cat "$target")
+  [ "$now" = "$original" ] || [ "$now" = "$expected" ] ||
+    stop "$1 is not what it was when the plan was made, left alone"
+  if [ -e "$root$2" ]; then
+    [ "$(cat "$root$2")" = "$original" ] || stop "$2 is not what it was when the plan was made, left alone"
+    if [ "$(content "$target")" != "$(content "$root$2")" ]; then
+      say "restore $1"
+      put_back "$root$2" "$target"
+    fi
+    rm -f "$root$2"
+  else
+    [ "$now" = "$original" ] || stop "$2, the original of $1, is not there; $1 is left alone"
+  fi
+}
 # back PATH: what was there before us.
 back() {
   if [ -e "$state/$(name "$1").absent" ]; then
     say "remove $1"
     pending
-    rm -f "$root$1" "$state/$(name "$1").absent"
+    rm -f "$root$1"
+    [ ! -d "$(dirname "$root$1")" ] || flush "$(dirname "$root$1")"
+    rm -f "$state/$(name "$1").absent"
   elif [ -e "$state/$(name "$1")" ]; then
     say "restore $1"
-    target=$(readlink -f "$root$1" || printf %s "$root$1")
-    mkdir -p "$(dirname "$target")"
-    replace "$state/$(name "$1")" "$target"
+    put_back "$state/$(name "$1")" "$(readlink -f "$root$1" || printf %s "$root$1")"
+    rm -f "$state/$(name "$1")"
   fi
 }
+# What was there before us is there again: nothing is kept any more.
+forget() { rm -f "$state"/%*; }
 write() {
   if [ -n "$root" ]; then say "would write $2 to $1"; else printf '%s\\n' "$2" >"$1"; fi
 }
@@ -174,31 +203,52 @@ reboot=no
 
 /**
  * The plan as a POSIX sh script: does only what is not done yet, may be stopped and run again, `--rollback` takes it back.
+ * The script of a way back has no `--rollback`: preparing anew is its opposite.
  * `first`: further lines, to be run once nobody else is at work.
  */
 export function shellScript(plan: HostPlan, first: readonly string[] = []): string {
-  const rebuild = plan.steps.filter(({ kind }) => kind === 'initramfs' || kind === 'boot-loader');
-  const undo = [...plan.steps].reverse().flatMap((step) => undoStep(step) ?? []);
+  const isWayBack = plan.goal === null;
+  const lines = (step: HostStep) => [
+    `# ${comment(step.summary)}`,
+    `event step ${shellQuote(step.id)}`,
+    doStep(step),
+  ];
+  const reboot = plan.steps.findIndex(({ kind }) => kind === 'reboot');
+  const inThisBoot = reboot < 0 ? plan.steps : plan.steps.slice(0, reboot);
   const blocked = plan.diagnostics
     .filter(({ kind }) => kind === 'blocked')
     .map(({ message }) => `say ${shellQuote(message)}`);
   return [
     '#!/bin/sh',
     `# Prepares ${comment(plan.host)} for GPUs. Run as root; again after a reboot. --reboot reboots when it is time,`,
-    '# --rollback takes everything back. Made by vmgpu.',
+    `# ${isWayBack ? 'It takes back what vmgpu made' : '--rollback takes everything back'}. Made by vmgpu.`,
     words,
     ...(isBlocked(plan) ? [...blocked, "stop 'The plan is blocked; nothing was done.'", ''] : []),
     '[ -n "$root" ] || [ "$(id -u)" = 0 ] || stop \'root is needed\'',
     'prepare() {',
     'lock "$state"',
     ...first,
-    ...plan.steps.flatMap((step) => [
-      `# ${comment(step.summary)}`,
-      `event step ${shellQuote(step.id)}`,
-      doStep(step),
-    ]),
+    ...inThisBoot.flatMap(lines),
+    ...(isWayBack ? ['forget'] : []),
+    ...plan.steps.slice(inThisBoot.length).flatMap(lines),
     'rm -f "$state/pending"',
     '}',
+    ...(isWayBack ? [] : rollbackFunction(plan)),
+    'case $* in',
+    "'') prepare ;;",
+    '--reboot) reboot=yes; prepare ;;',
+    ...(isWayBack
+      ? ["*) stop 'usage: [--reboot]' ;;"]
+      : ['--rollback) rollback ;;', "*) stop 'usage: [--reboot | --rollback]' ;;"]),
+    'esac',
+    '',
+  ].join('\n');
+}
+
+function rollbackFunction({ steps }: HostPlan): readonly string[] {
+  const undo = [...steps].reverse().flatMap((step) => undoStep(step) ?? []);
+  const rebuild = steps.filter(({ kind }) => kind === 'initramfs' || kind === 'boot-loader');
+  return [
     'rollback() {',
     'lock "$state"',
     ...undo,
@@ -206,14 +256,7 @@ export function shellScript(plan: HostPlan, first: readonly string[] = []): stri
     'rm -f "$state/pending" "$state/boot-id"',
     "say 'Taken back. Reboot the host to start without it.'",
     '}',
-    'case $* in',
-    "'') prepare ;;",
-    '--reboot) reboot=yes; prepare ;;',
-    '--rollback) rollback ;;',
-    "*) stop 'usage: [--reboot | --rollback]' ;;",
-    'esac',
-    '',
-  ].join('\n');
+  ];
 }
 
 /** One line, whatever the text: it comes after a `#`. */
