@@ -103,6 +103,7 @@ drop() {
   say "remove $1"
   pending
   rm -f "$root$1"
+  flush "$(dirname "$root$1")"
 }
 # put_back COPY FILE: a copy in the place of a file, whole or not at all; then on disk, for the copy to go.
 put_back() {
@@ -133,10 +134,7 @@ restore() {
 # back PATH: what was there before us.
 back() {
   if [ -e "$state/$(name "$1").absent" ]; then
-    say "remove $1"
-    pending
-    rm -f "$root$1"
-    [ ! -d "$(dirname "$root$1")" ] || flush "$(dirname "$root$1")"
+    drop "$1"
     rm -f "$state/$(name "$1").absent"
   elif [ -e "$state/$(name "$1")" ]; then
     say "restore $1"
