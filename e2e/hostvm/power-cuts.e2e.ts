@@ -95,8 +95,10 @@ describe.each(kinds)('a host whose preparation meets mishaps at its boundaries: 
 
   async function meet(point: CutPoint, how: Mishap, first: readonly string[]): Promise<void> {
     const boot = host.bootId();
+    // Before the stop is set, or what a killed vmgpu has left at work would come to it.
+    const words = (await unfinished()) ? resume : first;
     const stop = 'stop' in point ? stopAt(host, point.stop) : undefined;
-    const run = startVmgpu([...((await unfinished()) ? resume : first), ...host.target()]);
+    const run = startVmgpu([...words, ...host.target()]);
     let over = false;
     void run.ended.then(() => {
       over = true;
