@@ -31,6 +31,8 @@ export function clientOf(simulator: KubeSimulator, token = 'admin-token') {
         authorization: `Bearer ${options.token ?? token}`,
         'content-type': options.type ?? 'application/json',
         'user-agent': 'test/1',
+        // A connection kept over a restart would fail: the client may not have seen its end yet.
+        connection: 'close',
         ...options.headers,
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
