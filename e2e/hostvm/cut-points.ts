@@ -68,7 +68,7 @@ export const applyPoints: readonly CutPoint[] = [
   },
   { name: 'initramfs: in place', stop: { when: 'after', command: 'mv -f *initrd.img*.new *' }, hold: 6 },
   { only: 'kill', name: 'initramfs: done', stop: { when: 'after', command: 'update-initramfs -u*' } },
-  { only: 'kill', name: 'boot menu: 2 s at work', stop: { when: 2, command: 'update-grub*' } },
+  { only: 'kill', name: 'boot menu: 2 s at work', stop: { when: 2, command: 'update-grub *' } },
   {
     name: 'boot menu: its file empty',
     stop: { when: 'before', command: 'cat *grub.cfg*.new' },

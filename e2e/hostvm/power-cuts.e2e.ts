@@ -26,6 +26,7 @@ const resume = ['prepare', '--resume', '--reboot'];
 const rollback = ['prepare', '--rollback', '--apply', '--reboot'];
 
 const full = process.env.HOSTVM_FULL === '1';
+const named = new RegExp(process.env.HOSTVM_POINTS ?? '');
 /** `cut`: reset and power in turn. */
 const kinds = full ? (['kill', 'cut'] as const) : (['few'] as const);
 
@@ -34,7 +35,9 @@ describe.each(kinds)('a host whose preparation meets mishaps at its boundaries: 
   const table: { readonly point: string; readonly mishap: Mishap; readonly seconds: number }[] = [];
   let host: TestHost;
   const chosen = (points: readonly CutPoint[]) =>
-    points.filter(({ ci, only = kind }) => (kind === 'few' ? ci !== undefined : only === kind));
+    points
+      .filter(({ ci, only = kind }) => (kind === 'few' ? ci !== undefined : only === kind))
+      .filter(({ name }) => named.test(name));
 
   beforeAll(() => buildImage());
   beforeEach(() => {
