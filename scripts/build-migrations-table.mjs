@@ -35,6 +35,7 @@ const words = [
   ['image of the root disk', 'spec.disks.image', {}],
   ['a second disk', 'spec.disks', { disks: [root, { name: 'data', size: '50GiB' }] }],
   ['networks', 'spec.networks', { networks: [{ name: 'vmbr0' }] }],
+  ['no network', 'spec.networks', { networks: [] }],
   ['user data', 'spec.userData', { userData: '#cloud-config\n' }],
   ['a whole GPU', 'spec.gpus.device', { gpus: [a10] }],
   ['several GPUs', 'spec.gpus', { gpus: [{ ...a10, count: 2 }] }],

@@ -35,7 +35,7 @@ describe('a new VM', () => {
       balloon: '0',
       hostpci0: 'mapping=gpu-10de-1d01,pcie=1',
     });
-    expect(codes(made)).toEqual(['machine-for-gpu', 'cpu-for-gpu']);
+    expect(codes(made)).toEqual(['machine-for-gpu', 'cpu-for-gpu', 'network-none']);
   });
 
   it('draws several equal cards from one pool, on every node that has them', () => {

@@ -372,7 +372,8 @@ function neutral(intent: GpuVm, original: GpuVm, declared: ReadonlySet<string>) 
       says('spec.numa.gpuAffinity') && spec.numa?.gpuAffinity !== 'none' ? spec.numa?.gpuAffinity : undefined,
     hidden: spec.hideHypervisor,
     disks: spec.disks?.map(({ size }) => size),
-    networks: spec.networks,
+    // Left to Proxmox VE, a VM gets none.
+    networks: spec.networks ?? [],
     gpus: expand.map((gpu, position) => {
       const { index = 0, gpu: asked } = wanted[position] ?? {};
       if (gpu.mode === 'vgpu')

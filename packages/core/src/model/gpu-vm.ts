@@ -36,6 +36,10 @@ export interface GpuVmSpec {
   /** Hide the hypervisor's signature from the guest. Only old GeForce drivers on Windows needed it. */
   readonly hideHypervisor?: boolean;
   readonly disks?: readonly GpuVmDisk[];
+  /**
+   * None when empty. Not given, it is left to the platform: KubeVirt attaches the pod network, Nova the project's own, Proxmox
+   * VE none.
+   */
   readonly networks?: readonly GpuVmNetwork[];
   /** cloud-init user data. */
   readonly userData?: string;

@@ -159,7 +159,8 @@ function readSpec(config: VmOptions, gpus: readonly GpuRequest[]): GpuVmSpec {
     ...(affinity === undefined ? {} : { numa: { gpuAffinity: affinity } }),
     ...(hidden === undefined ? {} : { hideHypervisor: hidden === '1' }),
     ...(disks.length > 0 ? { disks } : {}),
-    ...(networks.length > 0 ? { networks } : {}),
+    // None is said too: elsewhere a VM that leaves it open gets one.
+    networks,
     ...(gpus.length > 0 ? { gpus } : {}),
   };
 }

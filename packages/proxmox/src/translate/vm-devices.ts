@@ -1,6 +1,5 @@
 /** Firmware, disks and networks of a VM as options. */
 import { type GpuVmSpec, parseBytes, toGiB } from '@vmgpu/core';
-import type { Report } from './diagnostics.ts';
 import { efidiskFormat, tpmstateFormat } from './formats.ts';
 import { printProperties } from './property-string.ts';
 import type { ProxmoxOptions } from './provider-options.ts';
@@ -100,8 +99,17 @@ function isSlot(name: string): boolean {
   return /^(ide|sata|scsi|virtio)\d+$/.test(name);
 }
 
-export function networkOptions(spec: GpuVmSpec, native: ProxmoxOptions, report: Report) {
+export function networkOptions(spec: GpuVmSpec, native: ProxmoxOptions, { create, report }: ComposeContext) {
   const options: Record<string, string> = {};
+  const hasNative = Object.keys(native.options ?? {}).some((key) => /^net\d+$/.test(key));
+  if (create && spec.networks === undefined && !hasNative)
+    report.add(
+      'approximated',
+      'network-none',
+      'spec.networks',
+      'no network is named, and Proxmox VE attaches none by itself',
+      'name a bridge, e.g. vmbr0, or say that there shall be none: networks: []',
+    );
   spec.networks?.forEach((network, index) => {
     const isBridge = /^vmbr\d+$/.test(network.name);
     const bridge = isBridge ? network.name : (native.bridge ?? 'vmbr0');

@@ -48,7 +48,7 @@ export function composeOptions(
     ...(legacyIgd && context.create ? { vga: 'none' } : {}),
     ...firmwareOptions(spec, native, context),
     ...diskOptions(spec, native, context),
-    ...networkOptions(spec, native, context.report),
+    ...networkOptions(spec, native, context),
     ...cloudInitOptions(intent, native, context),
   };
   return Object.fromEntries(Object.entries(options).filter((entry) => entry[1] !== undefined)) as Record<
