@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type HostPlan, type HostStep, planHost } from '@vmgpu/host-prep/plan';
+import { type HostPlan, type HostStep, planHost, planHostRemoval } from '@vmgpu/host-prep/plan';
 import { renderHostPlan } from '@vmgpu/host-prep/render';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ModelHost } from '../../packages/host-prep/test/plan-model-host.ts';
@@ -68,7 +68,7 @@ function below(root: string, plan: HostPlan): HostPlan {
 }
 
 describe('Ansible', () => {
-  it('reaches the files of the script, makes initramfs and entries once, and changes nothing the second time', () => {
+  it('reaches the files of the script, makes initramfs and entries once, changes nothing the second time, and back', () => {
     const host = new ModelHost({
       files: {
         '/etc/modules': '# mine\nvfio_virqfd\n',
@@ -94,30 +94,40 @@ describe('Ansible', () => {
       write(join(bin, name), `#!/bin/sh\necho ${name} >>${join(work, 'ran')}\n`);
       chmodSync(join(bin, name), 0o755);
     }
-    const { content } = renderHostPlan(below(byAnsible, plan), 'ansible');
-    const [plays] = content.format === 'yaml' ? (content.documents as [Record<string, unknown>[]]) : [[]];
-    const file = join(work, 'playbook.yaml');
-    // JSON is YAML; without become: whoever runs the test owns the folder.
-    writeFileSync(
-      file,
-      JSON.stringify(plays.map((play) => ({ ...play, become: false, gather_facts: false }))),
-    );
-    const run = () => {
-      const { stdout, stderr, status } = spawnSync(
-        ansiblePlaybook(),
-        ['-i', 'localhost,', '-c', 'local', ...interpreter, file],
-        {
-          env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, HOME: work, ANSIBLE_NOCOLOR: '1' },
-          encoding: 'utf8',
-        },
-      );
-      expect(status, stdout + stderr).toBe(0);
-      return Number(/changed=(\d+)/.exec(stdout)?.[1]);
-    };
+    const path = `${bin}:${process.env.PATH}`;
+    const run = playbookOf(below(byAnsible, plan), path);
     expect(run()).toBeGreaterThan(5);
     expect(filesIn(byAnsible)).toEqual(filesIn(byScript));
     expect(readFileSync(join(work, 'ran'), 'utf8')).toBe('update-initramfs\nupdate-grub\n');
     expect(run()).toBe(0);
     expect(readFileSync(join(work, 'ran'), 'utf8')).toBe('update-initramfs\nupdate-grub\n');
+
+    // The menu as update-grub would make it.
+    const before = { ...host.foreign(), '/boot/grub/grub.cfg': '\tlinux /vmlinuz root=/dev/sda1 ro\n' };
+    host.apply(plan);
+    write(join(byAnsible, 'boot/grub/grub.cfg'), before['/boot/grub/grub.cfg']);
+    const back = playbookOf(below(byAnsible, planHostRemoval(host.facts())), path);
+    expect(back()).toBeGreaterThan(5);
+    expect(filesIn(byAnsible)).toEqual(filesIn(rootOf('before', before)));
+    expect(readdirSync(join(byAnsible, 'var/lib/vmgpu/original'))).toEqual([]);
+    expect(back()).toBe(0);
   });
 });
+
+/** Carries the plan out, and says how many tasks changed something. */
+function playbookOf(plan: HostPlan, path: string): () => number {
+  const { content } = renderHostPlan(plan, 'ansible');
+  const [plays] = content.format === 'yaml' ? (content.documents as [Record<string, unknown>[]]) : [[]];
+  const file = join(work, `playbook-${plan.goal === null ? 'back' : 'there'}.yaml`);
+  // JSON is YAML; without become: whoever runs the test owns the folder.
+  writeFileSync(file, JSON.stringify(plays.map((play) => ({ ...play, become: false, gather_facts: false }))));
+  return () => {
+    const { stdout, stderr, status } = spawnSync(
+      ansiblePlaybook(),
+      ['-i', 'localhost,', '-c', 'local', ...interpreter, file],
+      { env: { ...process.env, PATH: path, HOME: work, ANSIBLE_NOCOLOR: '1' }, encoding: 'utf8' },
+    );
+    expect(status, stdout + stderr).toBe(0);
+    return Number(/changed=(\d+)/.exec(stdout)?.[1]);
+  };
+}

@@ -16,7 +16,9 @@ export function playbook(plan: HostPlan): readonly Task[] {
   const blocked = plan.diagnostics.filter(({ kind }) => kind === 'blocked').map(({ message }) => message);
   return [
     {
-      name: raw(`Prepare ${plan.host} for GPUs`),
+      name: raw(
+        plan.goal === null ? `Take back what was prepared on ${plan.host}` : `Prepare ${plan.host} for GPUs`,
+      ),
       hosts: raw(plan.host),
       become: true,
       // A play that fails half-way must still rebuild what its files went into.
