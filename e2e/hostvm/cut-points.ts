@@ -11,8 +11,8 @@ export type CutPoint = {
   readonly hold?: number;
   /** Tried with this alone: for a disk it is like another one, or what a killed vmgpu leaves at work goes past it. */
   readonly only?: 'kill' | 'cut';
-  /** The host reboots, whatever becomes of vmgpu. */
-  readonly reboots?: true;
+  /** The host reboots, whatever becomes of vmgpu: once it is held no longer, or by itself. */
+  readonly reboots?: 'released' | 'by itself';
 } & (
   | { readonly stop: Stop }
   /** When vmgpu tells so, and so many seconds later. */
@@ -81,13 +81,19 @@ export const applyPoints: readonly CutPoint[] = [
     stop: { when: 'after', command: 'cat *grub.cfg*.new' },
   },
   ...replacing('/boot/grub/grub.cfg'),
-  { name: 'reboot: asked for', stop: { when: 'before', command: 'systemctl reboot' }, reboots: true },
+  { name: 'reboot: asked for', stop: { when: 'before', command: 'systemctl reboot' }, reboots: 'released' },
 ];
 
 /** Points behind the reboot: each needs a run from the beginning of the reboot. */
 export const rebootPoints: readonly CutPoint[] = [
-  { name: 'reboot: going down', stop: { when: 'after', command: 'systemctl reboot' }, hold: 1, ci: 'power' },
-  { name: 'reboot: coming up', event: 'reboot-start', seconds: 25, reboots: true },
+  {
+    name: 'reboot: going down',
+    stop: { when: 'after', command: 'systemctl reboot' },
+    hold: 1,
+    ci: 'power',
+    reboots: 'by itself',
+  },
+  { name: 'reboot: coming up', event: 'reboot-start', seconds: 25, reboots: 'by itself' },
   { name: 'reboot: it answers, checks begin', event: 'reboot-end', seconds: 0 },
 ];
 
@@ -112,6 +118,6 @@ export const rollbackPoints: readonly CutPoint[] = [
   {
     name: 'rollback: reboot asked for',
     stop: { when: 'before', command: 'systemctl reboot' },
-    reboots: true,
+    reboots: 'released',
   },
 ];

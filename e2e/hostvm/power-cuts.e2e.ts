@@ -116,7 +116,7 @@ describe.each(kinds)('a host whose preparation meets mishaps at its boundaries: 
     await wait((point.hold ?? 0) * 1000);
     await run.kill();
     if (how !== 'kill') return host.cut(how);
-    stop?.release();
+    if (point.reboots !== 'by itself') stop?.release();
     if (point.reboots) await host.answers(boot);
   }
 
