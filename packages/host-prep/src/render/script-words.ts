@@ -73,7 +73,7 @@ put() {
   say "write $1"
   replace "$new" "$root$1"
 }
-# expect PATH <CONTENT: what a foreign file must say before it is edited; kept for edit.
+# expect PATH <CONTENT: what a foreign file must say before it is edited or restored.
 expect() { expected=$(cat); }
 # edit PATH BACKUP <CONTENT
 edit() {
