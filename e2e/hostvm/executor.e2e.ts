@@ -38,9 +38,9 @@ describe('a Debian host with an AMD IOMMU, two A10s and an A6000 with audio', ()
     onEvent: (event: HostEvent) => console.log(new Date().toISOString().slice(11, 19), JSON.stringify(event)),
   };
 
-  /** Switches the host off while its boot menu is made, which is when most is half-done (power-cuts.e2e.ts: everywhere). */
+  /** Switches the host off when its initramfs is whole, and not in place yet (power-cuts.e2e.ts: everywhere). */
   async function powerCut(plan: HostPlan): Promise<void> {
-    const stop = stopAt(host, { when: 'before', command: 'cat *grub.cfg*.new' });
+    const stop = stopAt(host, { when: 'before', command: 'mv -f *initrd.img*.new *' });
     const ended = applyHostPlan(port, plan, options).then(
       () => 'done',
       () => 'cut off',

@@ -15,7 +15,7 @@ import {
   startKube,
 } from '@vmgpu/simulators/kube';
 import { type PveSimulator, startPve } from '@vmgpu/simulators/pve';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { vmgpu } from '../../packages/cli/test/harness.ts';
 import {
   bringUp,
@@ -75,6 +75,9 @@ function cluster() {
 }
 
 const onKubernetes = () => kube.objects('virtualmachines.kubevirt.io').map(({ metadata }) => metadata.name);
+/** The node's device plugin takes a moment. */
+const publishesGpu = () =>
+  kube.objects('nodes').some(({ status }) => JSON.stringify(status).includes('GA102GL_A10'));
 const servers = () =>
   sql('select display_name, vm_state from nova.instances where deleted = 0 order by display_name');
 
@@ -91,6 +94,7 @@ describe('migrate --apply', () => {
   beforeEach(async () => {
     await cleanCloud();
     [pve, kube] = await Promise.all([startPve(), startKube({ scenario: cluster() })]);
+    await vi.waitUntil(publishesGpu, { timeout: 30_000 });
     directory = mkdtempSync(join(tmpdir(), 'vmgpu-migrate-'));
     file('kubeconfig', JSON.stringify(kube.kubeconfig('admin')));
     file('nova.conf', configOf(fragments)[0]?.text ?? '');
