@@ -149,76 +149,79 @@ const native = {
   ),
 } as const;
 
+/** No network, and one in the platform's own words: the reading says what there is. */
+function contradictsItself(spec: {
+  readonly networks?: readonly unknown[];
+  readonly providerOptions?: unknown;
+}) {
+  return spec.networks?.length === 0 && JSON.stringify(spec.providerOptions ?? {}).includes('"net3"');
+}
+
 /** Intents of every neutral word, with some native settings of the platform they start on. */
 export function intentsOn(platform: PlatformName): fc.Arbitrary<GpuVm> {
-  return (
-    fc
-      .record(
-        {
-          guestOs: fc.constantFrom('linux', 'windows'),
-          cpu: fc
-            .record(
-              {
-                share: fc.integer({ min: 1, max: 16 }),
-                sockets: fc.integer({ min: 1, max: 2 }),
-                threads: fc.integer({ min: 1, max: 2 }),
-                model: fc.constantFrom('host', 'x86-64-v3', 'host-model', 'EPYC-Rome'),
-                dedicated: bool,
-              },
-              { requiredKeys: ['share'] },
-            )
-            .map(({ share, ...cpu }) => ({ cores: share * (cpu.sockets ?? 1) * (cpu.threads ?? 1), ...cpu })),
-          memory: amount,
-          hugepages: fc.constantFrom('2MiB', '1GiB'),
-          machine: fc.constantFrom('q35', 'pc', 'pc-q35-9.2+pve1', 'pc-q35-rhel9.6.0'),
-          firmware: fc.record(
-            { type: fc.constantFrom('uefi', 'bios'), secureBoot: bool, tpm: bool },
-            { requiredKeys: ['type'] },
-          ),
-          numa: fc.record({ gpuAffinity: fc.constantFrom('none', 'preferred', 'required') }),
-          hideHypervisor: bool,
-          disks: fc
-            .tuple(
-              amount,
-              fc.constantFrom('ubuntu-24.04', 'docker.io/img/debian:13'),
-              fc.option(amount, { nil: undefined }),
-            )
-            .map(([size, image, data]) => [
-              { name: 'root', size, image },
-              ...(data === undefined ? [] : [{ name: 'data', size: data }]),
-            ]),
-          networks: fc
-            .uniqueArray(fc.constantFrom('default', 'vmbr0', 'lan'), { maxLength: 2 })
-            .map((names) => names.map((name) => ({ name }))),
-          userData: fc.constantFrom('#cloud-config\n', '#!/bin/sh\necho "ä"\n'),
-          gpus: fc
-            .array(request, { minLength: 1, maxLength: 3 })
-            .map((list) => list.map((one, index) => ({ name: `gpu${index}`, ...one }))),
-          providerOptions: native[platform].map((options) => ({ [platform]: options })),
-          labels: fc.constant({ team: 'ml' }),
-        },
-        { requiredKeys: ['cpu', 'memory', 'disks', 'gpus'] },
-      )
-      // No network, and one in the platform's own words: the reading says what there is.
-      .filter(
-        (spec) => !(spec.networks?.length === 0 && JSON.stringify(spec.providerOptions)?.includes('net3')),
-      )
-      .map(({ labels, ...spec }) =>
-        parseGpuVm(
-          JSON.parse(
-            JSON.stringify({
-              apiVersion: 'vmgpu/v1',
-              kind: 'GpuVm',
-              metadata: { name: 'vm-1', labels },
-              spec:
-                platform === 'proxmox' && spec.providerOptions === undefined
-                  ? { ...spec, providerOptions: { proxmox: { storage: 'local-lvm' } } }
-                  : spec,
-            }),
-          ),
+  return fc
+    .record(
+      {
+        guestOs: fc.constantFrom('linux', 'windows'),
+        cpu: fc
+          .record(
+            {
+              share: fc.integer({ min: 1, max: 16 }),
+              sockets: fc.integer({ min: 1, max: 2 }),
+              threads: fc.integer({ min: 1, max: 2 }),
+              model: fc.constantFrom('host', 'x86-64-v3', 'host-model', 'EPYC-Rome'),
+              dedicated: bool,
+            },
+            { requiredKeys: ['share'] },
+          )
+          .map(({ share, ...cpu }) => ({ cores: share * (cpu.sockets ?? 1) * (cpu.threads ?? 1), ...cpu })),
+        memory: amount,
+        hugepages: fc.constantFrom('2MiB', '1GiB'),
+        machine: fc.constantFrom('q35', 'pc', 'pc-q35-9.2+pve1', 'pc-q35-rhel9.6.0'),
+        firmware: fc.record(
+          { type: fc.constantFrom('uefi', 'bios'), secureBoot: bool, tpm: bool },
+          { requiredKeys: ['type'] },
         ),
-      )
-  );
+        numa: fc.record({ gpuAffinity: fc.constantFrom('none', 'preferred', 'required') }),
+        hideHypervisor: bool,
+        disks: fc
+          .tuple(
+            amount,
+            fc.constantFrom('ubuntu-24.04', 'docker.io/img/debian:13'),
+            fc.option(amount, { nil: undefined }),
+          )
+          .map(([size, image, data]) => [
+            { name: 'root', size, image },
+            ...(data === undefined ? [] : [{ name: 'data', size: data }]),
+          ]),
+        networks: fc
+          .uniqueArray(fc.constantFrom('default', 'vmbr0', 'lan'), { maxLength: 2 })
+          .map((names) => names.map((name) => ({ name }))),
+        userData: fc.constantFrom('#cloud-config\n', '#!/bin/sh\necho "ä"\n'),
+        gpus: fc
+          .array(request, { minLength: 1, maxLength: 3 })
+          .map((list) => list.map((one, index) => ({ name: `gpu${index}`, ...one }))),
+        providerOptions: native[platform].map((options) => ({ [platform]: options })),
+        labels: fc.constant({ team: 'ml' }),
+      },
+      { requiredKeys: ['cpu', 'memory', 'disks', 'gpus'] },
+    )
+    .filter((spec) => !contradictsItself(spec))
+    .map(({ labels, ...spec }) =>
+      parseGpuVm(
+        JSON.parse(
+          JSON.stringify({
+            apiVersion: 'vmgpu/v1',
+            kind: 'GpuVm',
+            metadata: { name: 'vm-1', labels },
+            spec:
+              platform === 'proxmox' && spec.providerOptions === undefined
+                ? { ...spec, providerOptions: { proxmox: { storage: 'local-lvm' } } }
+                : spec,
+          }),
+        ),
+      ),
+    );
 }
 
 export interface Loss {
